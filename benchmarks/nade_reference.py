@@ -1,0 +1,45 @@
+"""NADE as one would write it from the paper: a loop over the variables, gradients by autograd.
+
+The loop of public implementations, with their avoidable costs left out: rows instead of columns of W, no Bernoulli objects.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PlainNADE(nn.Module):
+    def __init__(self, dims: int, hidden: int) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(dims, hidden) / dims**0.5)
+        self.V = nn.Parameter(torch.randn(dims, hidden) / hidden**0.5)
+        self.b = nn.Parameter(torch.zeros(dims))
+        self.c = nn.Parameter(torch.zeros(hidden))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        a, logits = self.c.expand(len(x), -1), []
+        for d in range(x.shape[1]):
+            h = torch.sigmoid(a)
+            logits.append(h @ self.V[d] + self.b[d])
+            a = a + x[:, d : d + 1] * self.W[d]
+        return -F.binary_cross_entropy_with_logits(torch.stack(logits, 1), x, reduction="none").sum(1)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        a, x = self.c.expand(n, -1), []
+        for d in range(len(self.W)):
+            p = torch.sigmoid(torch.sigmoid(a) @ self.V[d] + self.b[d])
+            x.append(torch.bernoulli(p))
+            a = a + x[-1][:, None] * self.W[d]
+        return torch.stack(x, 1)
+
+
+class UnboundNADE(PlainNADE):
+    """The same loop over unbound rows: `W[d]` costs autograd a D x H matrix of zeros in every step, `W.unbind()` does not."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        a, logits = self.c.expand(len(x), -1), []
+        for x_d, W_d, V_d, b_d in zip(x.unbind(1), self.W, self.V, self.b, strict=True):
+            logits.append(torch.sigmoid(a) @ V_d + b_d)
+            a = a + x_d[:, None] * W_d
+        return -F.binary_cross_entropy_with_logits(torch.stack(logits, 1), x, reduction="none").sum(1)

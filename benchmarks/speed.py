@@ -1,0 +1,191 @@
+"""Speed and memory against a reference that does the same work, measured in one run.
+
+    python benchmarks/speed.py [--only nade] [--quick]
+
+The two sides take turns, each first as often as the other, because a machine's speed drifts; the figures are medians and
+their quotient. Peak memory is that of a fresh process for each side, on top of what it held before the work.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nade_reference import PlainNADE, UnboundNADE
+from pofx.core import Batch
+from pofx.models.nade import NADE
+from results import machine, ratio, record
+
+SEED = 0
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two ways to do one piece of work.
+
+    `ours` and `reference` set their side up and return the work. With `items` the measure is items a second (of such a
+    piece of work), without it the peak memory of the work in MB.
+    """
+
+    id: str
+    model: str
+    data: str
+    metric: str
+    reference_source: str
+    ours: Callable[[], Work]
+    reference: Callable[[], Work]
+    items: int | None = None
+    unit: str = "examples/s"
+    better: str = "higher"
+
+
+def nade_pairs() -> list[Pair]:
+    """NADE 784-500 with batches of 100, the size of the paper's binarised MNIST."""
+    dims, hidden, rows = 784, 500, 100
+
+    def bits(share: float) -> torch.Tensor:
+        return (torch.rand(rows, dims, generator=torch.Generator().manual_seed(SEED)) < share).float()
+
+    def training(build: Callable[[], Any], share: float) -> Work:
+        model, x = build(), bits(share)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
+
+        def step(x: torch.Tensor = x) -> None:
+            optimizer.zero_grad()
+            loss = model.players()[0].loss(Batch(x))["nll"] if isinstance(model, NADE) else -model.log_prob(x).mean()
+            loss.backward()
+            optimizer.step()
+
+        step(x[:1])  # libraries loaded, gradients and the optimiser's state allocated
+        return step
+
+    def likelihood(build: Callable[[], Any], share: float) -> Work:
+        model, x = build(), bits(share)
+        return lambda: torch.no_grad()(model.log_prob)(x)
+
+    def sampling(build: Callable[[], Any]) -> Work:
+        model = build()
+        return lambda: model.sample(rows)
+
+    def ours() -> NADE:
+        return NADE((dims,), hidden)
+
+    def plain() -> PlainNADE:
+        return PlainNADE(dims, hidden)
+
+    def unbound() -> UnboundNADE:
+        return UnboundNADE(dims, hidden)
+
+    loop, better_loop = "plain loop over variables", "the same loop over unbound rows"
+    pairs = []
+    for share, data in ((0.13, "784 bits, 13 % ones (as MNIST)"), (0.5, "784 bits, 50 % ones")):
+        name = f"{share * 100:.0f}"
+        train = [lambda build=build, share=share: training(build, share) for build in (ours, plain, unbound)]
+        score = [lambda build=build, share=share: likelihood(build, share) for build in (ours, plain)]
+        pairs += [
+            Pair(f"nade-train-{name}", "nade", data, "training", loop, train[0], train[1], rows),
+            Pair(f"nade-train-{name}-unbound", "nade", data, "training", better_loop, train[0], train[2], rows),
+            Pair(f"nade-log-prob-{name}", "nade", data, "log-likelihood", loop, score[0], score[1], rows),
+            Pair(f"nade-memory-{name}", "nade", data, "training, peak memory", loop, train[0], train[1], None, "MB", "lower"),
+        ]
+    draw = [lambda build=build: sampling(build) for build in (ours, plain)]
+    return [*pairs, Pair("nade-sample", "nade", "784 bits", "sampling 100", loop, draw[0], draw[1], rows, "samples/s")]
+
+
+GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs}
+
+
+def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
+    """The measurements of ours and of the reference."""
+    if pair.items is None:
+        repeats = 1 if quick else 3
+        return tuple([peak_memory(pair.id, side) for _ in range(repeats)] for side in ("ours", "reference"))  # type: ignore[return-value]
+    works = [build() for build in (pair.ours, pair.reference)]
+    calls = [max(1, round((0.05 if quick else 0.2) / seconds(work))) for work in works]
+    rates: tuple[list[float], list[float]] = ([], [])
+    for repeat in range(3 if quick else 15):
+        for side in (0, 1) if repeat % 2 else (1, 0):
+            rates[side].append(pair.items / seconds(works[side], calls[side]))
+    return rates
+
+
+def seconds(work: Work, calls: int = 1) -> float:
+    """Wall-clock seconds a call."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
+
+
+def peak_memory(pair_id: str, side: str) -> float:
+    """Peak memory in MB of one call of a side's work, in a process of its own."""
+    command = [sys.executable, __file__, "--threads", str(torch.get_num_threads()), "--memory-of", pair_id, side]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def own_peak_memory(pair: Pair, side: str) -> float:
+    """The rise of this process's resident memory, from before the work to its peak, in MB (Linux only)."""
+    work = getattr(pair, side)()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before = resident("VmRSS")
+    work()
+    return (resident("VmHWM") - before) / 1000
+
+
+def resident(field: str) -> int:
+    """A field of the process's status, in kB."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
+
+
+def row(pair: Pair, quick: bool) -> dict[str, Any]:
+    """The pair's measurements as a row of results.json."""
+    start = time.perf_counter()
+    ours, reference = measure(pair, quick)
+    spread = statistics.stdev(ours) / len(ours) ** 0.5 if len(ours) > 1 else None
+    return {
+        "id": pair.id, "kind": "speed", "model": pair.model, "data": pair.data, "metric": pair.metric, "unit": pair.unit,
+        "better": pair.better, "ours": statistics.median(ours), "stderr": spread, "reference": statistics.median(reference),
+        "reference_source": pair.reference_source, "command": f"python benchmarks/speed.py --only {pair.model}", "seed": SEED,
+        "seconds": round(time.perf_counter() - start, 1), "machine": machine(),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Speed and memory against references, side by side.")
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups to measure, comma-separated: {', '.join(GROUPS)}")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, nothing written")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory-of", nargs=2, metavar=("ID", "SIDE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    unknown = [name for name in options.only.split(",") if name not in GROUPS]
+    if unknown:
+        parser.error(f"unknown group {', '.join(unknown)}: choose among {', '.join(GROUPS)}")
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(SEED)
+    pairs = {pair.id: pair for name in options.only.split(",") for pair in GROUPS[name]()}
+    if options.memory_of:
+        print(own_peak_memory(pairs[options.memory_of[0]], options.memory_of[1]))
+        return
+    table = Table("id", "metric", "data", "unit", "ours", "reference", "times better", title=machine())
+    rows = [row(pair, options.quick) for pair in pairs.values()]
+    for r in rows:
+        figures = (f"{r['ours']:.4g}", f"{r['reference']:.4g}", f"{ratio(r):.2f}")
+        table.add_row(r["id"], r["metric"], r["data"], r["unit"], *figures)
+    Console(width=140).print(table)
+    if not options.quick:
+        record(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""The command line. Nothing heavy is imported before a command runs, so that help answers at once."""
+
+import functools
+import inspect
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Learn p(x) from data: generate new samples, score how likely a sample is, represent what samples have in common.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `pofx models` lists them.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A name (`pofx data` lists them), a .csv, .parquet, .npy or .npz file, a folder of pictures, or hf:org/name.",
+    ),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")]
+Root = Annotated[str | None, typer.Option("--data-root", help="Folder of the data sets read from disk.", envvar="POFX_DATA")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random: same seed, same result.")]
+Part = Annotated[str | None, typer.Option("--split", help="train, valid, test or all. Default: test, or all rows of a file.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where to write; the suffix chooses the format.")]
+
+DATA_OPTIONS: dict[str, Any] = {
+    "binarize": Annotated[
+        str, typer.Option(help="yes, no, draw (Bernoulli), a threshold; auto: yes where the model needs it.")
+    ],
+    "levels": Annotated[int | None, typer.Option(help="Quantise pictures to this many grey levels.")],
+    "resize": Annotated[int | None, typer.Option(help="Cut pictures to a square and bring them to this many pixels a side.")],
+    "grey": Annotated[bool, typer.Option("--grey", help="Bring pictures to one channel.")],
+    "dequantize": Annotated[bool, typer.Option("--dequantize", help="Add uniform noise to discrete values.")],
+    "standardize": Annotated[bool, typer.Option("--standardize", help="Bring columns to mean 0 and deviation 1.")],
+    "label": Annotated[str | None, typer.Option(help="The column that is the label.")],
+    "size": Annotated[int | None, typer.Option(help="Pixels a side of drawn pictures (shapes).")],
+    "n": Annotated[int | None, typer.Option("--count", help="How many examples to draw (shapes, rings, ...).")],
+    "root": Root,
+}
+
+
+def with_data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `load_data`; it receives them as one dict, `options`."""
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.name != "options"]
+    defaults = {"binarize": "auto", "grey": False, "dequantize": False, "standardize": False}
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=hint)
+        for name, hint in DATA_OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        command(**{p.name: values[p.name] for p in own}, options={name: values[name] for name in DATA_OPTIONS})
+
+    wrapper.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    return wrapper
+
+
+@app.command(epilog="Example: pofx models")
+def models() -> None:
+    """List the models with their density and what they can do."""
+    from rich.table import Table
+
+    from .core import ApproximateDensity, TractableDensity, capabilities
+    from .models import MODELS
+
+    table = Table("model", "density", "methods", "what it is")
+    for name, cls in MODELS.items():
+        tractable, approximate = issubclass(cls, TractableDensity), issubclass(cls, ApproximateDensity)
+        kind = "tractable" if tractable else "approximate" if approximate else "implicit"
+        methods = ", ".join(c.method for c in capabilities(cls) if c.method != "count")
+        table.add_row(name, kind, methods, cls.summary)
+    _console().print(table)
+
+
+@app.command(epilog="Example: pofx data")
+def data() -> None:
+    """List the data sets that have a name."""
+    from rich.table import Table
+
+    from .data import DATASETS
+
+    table = Table("data", "event", "from", "what it is")
+    for name, entry in DATASETS.items():
+        table.add_row(name, entry.shape, entry.origin, entry.summary)
+    _console().print(table)
+    say("Also: your own .csv, .parquet, .npy, .npz, a folder of pictures, or hf:org/name (a data set of the Hugging Face Hub).")
+
+
+@app.command(epilog="Example: pofx fit nade digits --out runs/nade --set hidden=200 --epochs 50")
+@with_data_options
+def fit(
+    model: Model,
+    source: Source,
+    out: Annotated[Path | None, typer.Option("--out", help="The run directory. Default: runs/MODEL-DATA.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of training in steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Length of training in passes over the data.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a model argument or training setting.")
+    ] = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    options: dict[str, Any] | None = None,
+) -> None:
+    """Train MODEL on DATA; weights, record and pictures of samples go to the run directory.
+
+    Ctrl-C saves the state; the same command with --resume goes on to the same end. On several processes or machines:
+    torchrun --nproc_per_node 2 -m pofx fit ...
+    """
+    from .build import build_for, load_data_for, model_class, parse_assignments, read_preset, split_settings
+    from .training import Settings
+    from .training import fit as train
+
+    model_class(model)
+    given = parse_assignments(assignments or [])
+    lengths = {k: v for k, v in {"steps": steps, "epochs": epochs}.items() if v is not None}
+    arguments, settings = split_settings(model, given, Settings.names())
+    loaded = load_data_for([model], source, options or {}, say)
+    say(loaded.summary)
+    built = build_for(model, loaded, seed, **arguments)
+    out = out or Path("runs") / f"{model}-{Path(loaded.name).stem.replace('/', '-')}"
+    chosen = {"seed": seed, **read_preset(model, loaded.name)[1], **settings, **lengths}
+    run = train(built, loaded, out, resume=resume, overwrite=overwrite, **chosen)
+    say(f"{model}: {built.parameter_count():,} parameters, {run.steps:,} steps in {run.seconds:.1f} s -> {out}")
+    figures = {k: v for k, v in (run.record[-1] if run.record else {}).items() if "/" in k}
+    if figures:
+        say("Last figures: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    say(f"Next: pofx evaluate {out} · pofx sample {out}")
+
+
+@app.command(epilog="Example: pofx sample runs/nade-digits -n 64 --out grid.png")
+def sample(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples.")] = 64,
+    out: Out = None,
+    seed: Seed = 0,
+) -> None:
+    """Draw samples from a trained model: a picture (.png), or numbers (.npz, .npy, .csv, .parquet)."""
+    import torch
+
+    from .build import load
+    from .core import Samples, require
+    from .export import export_samples
+
+    model = load(run)
+    drawn = require(model, Samples).sample(n, generator=torch.Generator(model.device).manual_seed(seed))
+    say(f"{n} samples -> {export_samples(drawn, out, run)}")
+
+
+@app.command(epilog="Example: pofx score runs/nade-digits my_digits.npz --out scores.csv")
+def score(run: RunPath, source: Source, out: Out = None, part: Part = None, root: Root = None) -> None:
+    """Score every row of DATA: exact log-probability or lower bound in nats, and an anomaly score (higher = more anomalous)."""
+    from .build import load
+    from .evaluate import score_rows
+    from .export import export_table
+
+    model = load(run)
+    rows, names = _rows(run, source, part, root)
+    columns = score_rows(model, rows)
+    path = export_table({**names, **columns}, out or Path(run) / "scores.csv")
+    for name, values in columns.items():
+        spread = f" ± {values.std() / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
+        say(f"{name}: mean {values.mean():.2f}{spread} over {len(values)} rows")
+    say(f"Scores -> {path}")
+
+
+@app.command(epilog="Example: pofx encode runs/vae-digits digits --split all --out codes.csv")
+def encode(run: RunPath, source: Source, out: Out = None, part: Part = None, root: Root = None) -> None:
+    """Write the feature vector of every row of DATA."""
+    from .build import load
+    from .core import Encodes, require
+    from .evaluate import in_blocks
+    from .export import export_codes
+
+    model = load(run)
+    encoder = require(model, Encodes)
+    rows, names = _rows(run, source, part, root)
+    codes = in_blocks(encoder.encode, rows.x, model)
+    path = export_codes(codes, rows.label, names, out or Path(run) / "codes.npz")
+    say(f"{codes.shape[0]} codes of {codes.shape[1]} features -> {path}")
+
+
+@app.command(epilog="Example: pofx evaluate runs/nade-digits")
+def evaluate(
+    run: RunPath,
+    source: Annotated[str | None, typer.Argument(metavar="[DATA]", help="Other data; default: the run's own.")] = None,
+    seed: Seed = 0,
+    root: Root = None,
+) -> None:
+    """Judge a trained model on generation, density and representation; writes RUN/evaluation.json."""
+    from .build import load, load_run_data
+    from .evaluate import Judge
+    from .report import summary_table
+    from .training import RunDirectory
+    from .training.checkpoint import read_tensors, write_json
+
+    model, loaded = load(run), load_run_data(run, source, root)
+    say(loaded.summary)
+    judge, directory = Judge(loaded, seed), RunDirectory(run)
+    seconds = read_tensors(directory.state)[1].get("seconds") if directory.state.is_file() else None
+    figures = judge.judge(model).figures | {"train_seconds": seconds}
+    report = {"data": judge.describe(), "models": {model.name: figures}}
+    write_json(directory.evaluation, report)
+    _console().print(summary_table(report))
+    for reason in dict.fromkeys(figures["why"].values()):
+        say(f"– {reason}")
+    say(f"All figures with sample sizes -> {directory.evaluation}")
+
+
+@app.command(epilog="Example: pofx compare digits --models markov,nade:order=random,vae --out runs/mine")
+@with_data_options
+def compare(
+    source: Source,
+    models: Annotated[
+        str | None, typer.Option(help="Models, each with its arguments: nade:order=random,hidden=64,vae.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write. Default: runs/compare-DATA.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of training in steps, for all models.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Length of training in passes over the data, for all models.")] = None,
+    seed: Seed = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the runs in --out.")] = False,
+    options: dict[str, Any] | None = None,
+) -> None:
+    """Train several models on DATA, judge each on the three uses of p(x), write report.html and report.json.
+
+    What an earlier call with the same settings has finished or begun is taken up again.
+    """
+    from .build import load_data_for, parse_specs, suitable
+    from .compare import DEFAULT_MODELS
+    from .compare import compare as run_comparison
+    from .report import summary_table, winners
+
+    specs = parse_specs(models) if models else [(name, {}) for name in DEFAULT_MODELS]
+    loaded = load_data_for([name for name, _ in specs], source, options or {}, say)
+    say(loaded.summary)
+    if not models:
+        specs = suitable(specs, loaded, say)
+    lengths: dict[str, Any] = {k: v for k, v in {"steps": steps, "epochs": epochs}.items() if v is not None}
+    out = out or Path("runs") / f"compare-{Path(loaded.name).stem.replace('/', '-')}"
+    command = shlex.join(["pofx", *sys.argv[1:]])
+    result = run_comparison(
+        loaded, specs, out, seed=seed, overwrite=overwrite, command=command, say=say, **lengths
+    )  # fmt: skip
+    _console().print(summary_table(result.report))
+    for sentence in winners(result.report):
+        say(f"· {sentence}")
+    say(f"Report -> {result.page} (and {out / 'report.json'})")
+
+
+def _rows(run: Path, source: str, part: str | None, root: str | None) -> tuple[Any, dict[str, Any]]:
+    """The rows to work on, and columns that say which they are: of a file all of them in their order, else the test split."""
+    from .build import load_run_rows
+
+    rows = load_run_rows(run, source, part, root)
+    names: dict[str, Any] = {"row": list(range(len(rows)))}
+    if "file" in rows.extras:
+        names["file"] = rows.extras["file"]
+    return rows, names
+
+
+@functools.cache
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
+
+
+def say(text: str) -> None:
+    """A line for the user; of several processes only the first speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, flush=True)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's is one sentence and exit code 2, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        from .core import Interrupted, PofxError
+
+        if not isinstance(error, PofxError | OSError):
+            raise
+        print(f"{'pofx' if isinstance(error, Interrupted) else 'Error'}: {error}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, Interrupted) else 2)
+    except KeyboardInterrupt:
+        print("pofx: stopped.", file=sys.stderr)
+        sys.exit(130)

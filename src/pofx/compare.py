@@ -1,0 +1,120 @@
+"""Train several models on one data set, judge them by the same measures, and report."""
+
+import platform
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .build import Spec, build_for, read_preset, split_settings
+from .core import describe_support
+from .data import Data
+from .evaluate import Judge, Judgement
+from .metrics import map2d
+from .report import Pictures, write_report
+from .training import Settings, fit
+from .training.checkpoint import write_json
+
+DEFAULT_MODELS = ("independent", "markov", "autoregressive", "nade", "vae", "gan")
+SHOWN = 64  # events in a picture
+EXTREMES = 16  # most and least likely events shown
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found: the contents of report.json, and where report.html lies."""
+
+    report: dict[str, Any]
+    page: Path
+
+
+def compare(
+    data: Data,
+    models: Sequence[Spec] | Sequence[str] = DEFAULT_MODELS,
+    out: str | Path = "runs/compare",
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool = True,
+    command: str = "pofx.compare(…)",
+    say: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> Comparison:
+    """Train models on data, judge each on generation, density and representation, write `report.html` and `report.json`.
+
+    `models` are names, or (name, arguments) with constructor arguments and training settings; presets fill in the rest, and
+    `settings` apply to all. Each model trains in `out/models/NAME`; what was finished or interrupted there is taken up again.
+    """
+    out, specs = Path(out), [(m, {}) if isinstance(m, str) else m for m in models]
+    say("Training the feature extractor that samples are compared with …")
+    judge = Judge(data, seed)
+    report: dict[str, Any] = {
+        "pofx": version("pofx"), "created": datetime.now().isoformat(timespec="seconds"), "command": command, "seed": seed,
+        "machine": machine(), "data": {**judge.describe(), "support": describe_support(data.support)}, "models": {},
+    }  # fmt: skip
+    judgements: dict[str, Judgement] = {}
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for name, given in specs:
+        label = _label(name, given)
+        arguments, own = split_settings(name, given, Settings.names())
+        model = build_for(name, data, own.get("seed", seed), **arguments)
+        chosen = {"seed": seed, **read_preset(name, data.name)[1], **settings, **own}
+        run = fit(model, data, out / "models" / _file_name(label), overwrite=overwrite, progress=progress, **chosen)
+        say(f"Judging {label} …")
+        judgements[label] = judge.judge(model)
+        report["models"][label] = {**judgements[label].figures, "train_seconds": run.seconds}
+        curves[label] = _curve(run.record)
+    write_json(out / "report.json", report)
+    write_report(report, _pictures(data, judge, judgements, curves), out / "report.html")
+    return Comparison(report, out / "report.html")
+
+
+def machine() -> str:
+    """The processor, its cores and torch's version, as figures should state them."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = re.findall(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))
+        processor = names[0] if names else processor
+    accelerator = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{processor}, {torch.get_num_threads()} threads{accelerator}, torch {torch.__version__}"
+
+
+def _pictures(
+    data: Data, judge: Judge, judgements: dict[str, Judgement], curves: dict[str, list[tuple[float, float]]]
+) -> Pictures:
+    ranked: dict[str, Tensor] = {
+        label: judge.test.x[j.log_likelihood.argsort(descending=True)]
+        for label, j in judgements.items()
+        if j.log_likelihood is not None
+    }
+    points = data.event_shape == (2,)
+    return Pictures(
+        real=judge.held_out[: 2000 if points else SHOWN],
+        samples={k: j.samples[: 2000 if points else SHOWN] for k, j in judgements.items() if j.samples is not None},
+        likely={k: x[:EXTREMES] for k, x in ranked.items()},
+        unlikely={k: x[-EXTREMES:].flip(0) for k, x in ranked.items()},
+        maps={k: (map2d(j.codes), judge.test.label) for k, j in judgements.items() if j.codes is not None},
+        label_names=data.label_names,
+        curves={k: curve for k, curve in curves.items() if curve},
+        column_names=data.column_names,
+    )
+
+
+def _curve(record: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """The validation figure against examples seen, where the model has one."""
+    return [(line["examples_seen"], v) for line in record for k, v in line.items() if k.startswith("valid/")]
+
+
+def _label(name: str, given: dict[str, Any]) -> str:
+    return ":".join([name, ",".join(f"{k}={v}" for k, v in given.items())]) if given else name
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.=-]+", "-", label).strip("-")

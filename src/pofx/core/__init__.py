@@ -1,0 +1,25 @@
+"""Contracts: models, capabilities, players, errors. Imports nothing but torch."""
+
+from .capabilities import (
+    CAPABILITIES,
+    ApproximateDensity,
+    Capability,
+    Decodes,
+    Encodes,
+    FitsByCounting,
+    Inpaints,
+    Samples,
+    ScoresAnomalies,
+    TractableDensity,
+)
+from .errors import CapabilityError, ConfigError, DataError, Interrupted, PofxError, TrainingError, suggest
+from .model import GenerativeModel, capabilities, density, require
+from .player import Batch, Player, adam
+from .support import LevelGrid, describe_support, discrete_support, from_codes, levels_of, to_codes
+
+__all__ = [
+    "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "ConfigError", "DataError", "Decodes",
+    "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted", "LevelGrid", "Player", "PofxError", "Samples",
+    "ScoresAnomalies", "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support",
+    "discrete_support", "from_codes", "levels_of", "require", "suggest", "to_codes",
+]  # fmt: skip

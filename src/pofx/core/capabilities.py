@@ -1,0 +1,107 @@
+"""What a model can do. A capability is an abstract class whose docstring is the contract; callers ask with `isinstance`.
+
+A different promise has a different method name, so that a bound can never pass for an exact value.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Capability(ABC):
+    """Base of the capabilities. `method` is the method that keeps the promise, `promise` what it gives, in words."""
+
+    method: ClassVar[str]
+    promise: ClassVar[str]
+
+
+class Samples(Capability):
+    """`sample(n)` draws n independent events, (n, *event_shape), float32 unless the model is double, inside `support`.
+
+    The same `generator` state gives the same events; `condition` is for conditional models only.
+    """
+
+    method, promise = "sample", "samples"
+
+    @abstractmethod
+    def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class TractableDensity(Capability):
+    """`log_prob(x)` is the exact ln p(x) in nats, shape (n,), for x (n, *event_shape); normalised over the support."""
+
+    method, promise = "log_prob", "exact log_prob"
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor: ...
+
+
+class ApproximateDensity(Capability):
+    """`elbo(x, samples=k)` estimates a lower bound of ln p(x) in nats, shape (n,), all constants included.
+
+    k = 1 is the evidence lower bound, k > 1 the importance-weighted bound, which rises to ln p(x) with k.
+    """
+
+    method, promise = "elbo", "lower bound on log p(x)"
+
+    @abstractmethod
+    def elbo(self, x: Tensor, samples: int = 1) -> Tensor: ...
+
+
+class Encodes(Capability):
+    """`encode(x)` is a feature vector per event, (n, features): deterministic, without gradient bookkeeping of its own."""
+
+    method, promise = "encode", "features"
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor: ...
+
+
+class Decodes(Capability):
+    """`decode(z)` maps latent vectors (n, latent) to events (n, *event_shape): the expected event, not a draw."""
+
+    method, promise = "decode", "decoder from latents"
+    latent: int
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor: ...
+
+
+class Inpaints(Capability):
+    """`inpaint(x, mask)` keeps x where mask is True and draws the rest from p(missing | observed), (n, *event_shape)."""
+
+    method, promise = "inpaint", "draws of missing values given observed ones"
+
+    @abstractmethod
+    def inpaint(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class ScoresAnomalies(Capability):
+    """`anomaly_score(x)` is a number per event, (n,), higher = more anomalous; the method's docstring says which quantity."""
+
+    method, promise = "anomaly_score", "anomaly score"
+
+    @abstractmethod
+    def anomaly_score(self, x: Tensor) -> Tensor: ...
+
+
+class FitsByCounting(Capability):
+    """`count(x)` adds events to the model's sufficient statistics; counting the training split once is the exact fit.
+
+    Such a model has no players. `forget()` returns to the state before any event was counted.
+    """
+
+    method, promise = "count", "exact fit by counting"
+
+    @abstractmethod
+    def count(self, x: Tensor) -> None: ...
+
+    @abstractmethod
+    def forget(self) -> None: ...
+
+
+CAPABILITIES: tuple[type[Capability], ...] = (
+    Samples, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, ScoresAnomalies, FitsByCounting,
+)  # fmt: skip

@@ -1,0 +1,238 @@
+"""Judge a model on the three uses of p(x): generation, density, representation."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .core import (
+    ApproximateDensity,
+    Capability,
+    CapabilityError,
+    Encodes,
+    GenerativeModel,
+    Samples,
+    ScoresAnomalies,
+    TractableDensity,
+    density,
+    levels_of,
+    require,
+)
+from .data import Data
+from .metrics import (
+    CORRUPTIONS,
+    Estimate,
+    auroc,
+    bits_per_dim,
+    corrupted,
+    count_modes,
+    frechet_distance,
+    linear_probe,
+    mean_estimate,
+    precision_recall_density_coverage,
+    train_features,
+)
+
+MOST_ROWS = 5_000  # events judged, of the test split and of samples
+PROBE_ROWS = 10_000  # training events a probe sees
+BOUND_SAMPLES = 100  # importance samples of a lower bound
+ROWS_AT_ONCE = 500
+
+
+@dataclass
+class Judgement:
+    """The figures of one model (a part of report.json) and the arrays that pictures are made of."""
+
+    figures: dict[str, Any]
+    samples: Tensor | None = None
+    log_likelihood: Tensor | None = None
+    codes: Tensor | None = None
+    why: dict[str, str] = field(default_factory=dict)
+
+
+class Judge:
+    """Judges models on one data set, each by the same held-out events, features and corruptions.
+
+    Density, anomalies and the probe are judged on the test split. Samples are compared with as many held-out events
+    (validation and test together), in the features of `metrics.train_features`. At most 5,000 events are used of each.
+    """
+
+    def __init__(self, data: Data, seed: int = 0) -> None:
+        self.data, self.seed = data, seed
+        self.train = _some(data.train, PROBE_ROWS, seed)
+        self.valid, self.test = _some(data.valid, MOST_ROWS, seed), _some(data.test, MOST_ROWS, seed)
+        self.held_out = torch.cat([self.valid.x, self.test.x])[:MOST_ROWS]
+        valid = None if self.valid.label is None else (self.valid.x, self.valid.label)
+        self.extractor = train_features(self.train.x, self.train.label, valid, seed)
+        self.real_features = self.extractor.features(self.held_out)
+        self.corrupted = dict(corrupted(self.test.x, levels_of(data.support), seed))
+
+    def describe(self) -> dict[str, Any]:
+        """What report.json says of the data: how figures are made, and what real data and raw pixels would reach."""
+        rows = self.train.x[: len(self.held_out)]
+        raw = self._probe(*(split.x.flatten(1) for split in (self.train, self.valid, self.test))) if self._labelled else None
+        return {
+            "name": self.data.name,
+            "description": self.data.description,
+            "event_shape": list(self.data.event_shape),
+            "features": self.extractor.description,
+            "feature_accuracy": _plain(self.extractor.accuracy),
+            "corruptions": {name: CORRUPTIONS[name].description for name in self.corrupted},
+            "raw_probe_accuracy": _plain(raw),
+            "real": self._fidelity(rows),
+        }
+
+    @torch.no_grad()
+    def judge(self, model: GenerativeModel) -> Judgement:
+        """Everything that the model's capabilities allow; what they do not allow is None, with a sentence in "why"."""
+        model.eval()
+        judgement = Judgement({"density": density(model), "parameters": model.parameter_count()})
+        self._judge_density(model, judgement)
+        self._judge_samples(model, judgement)
+        self._judge_anomalies(model, judgement)
+        self._judge_codes(model, judgement)
+        judgement.figures["why"] = judgement.why
+        return judgement
+
+    def _judge_density(self, model: GenerativeModel, judgement: Judgement) -> None:
+        figures, why = judgement.figures, judgement.why
+        figures["log_likelihood"] = figures["bits_per_dim"] = None
+        if not isinstance(model, TractableDensity | ApproximateDensity):
+            why["log_likelihood"] = why["bits_per_dim"] = _refusal(model, TractableDensity)
+            return
+        exact = isinstance(model, TractableDensity)
+        torch.manual_seed(self.seed)
+        score = model.log_prob if isinstance(model, TractableDensity) else lambda x: model.elbo(x, BOUND_SAMPLES)
+        judgement.log_likelihood = in_blocks(score, self.test.x, model)
+        estimate = mean_estimate(judgement.log_likelihood, "nats")
+        kind = {"kind": "exact"} if exact else {"kind": "lower bound", "samples": BOUND_SAMPLES}
+        figures["log_likelihood"] = {**estimate.as_dict(), **kind}
+        if self.data.dequantized or (levels_of(self.data.support) and levels_of(model.support)):
+            figures["bits_per_dim"] = bits_per_dim(estimate, model.dims, self.data.dequantized).as_dict()
+        else:
+            why["bits_per_dim"] = (
+                f"{model.name} has a density of real values here, which depends on their unit: load the data with "
+                "dequantize=True for bits per dimension."
+            )
+
+    def _judge_samples(self, model: GenerativeModel, judgement: Judgement) -> None:
+        figures, why = judgement.figures, judgement.why
+        names = ("frechet", "precision", "recall", "coverage", "modes", "samples_per_second")
+        figures.update(dict.fromkeys(names))
+        if self.data.modes is None:
+            why["modes"] = f"{self.data.name} has no known modes to count."
+        if not isinstance(model, Samples):
+            why.update(dict.fromkeys(names, _refusal(model, Samples)))
+            return
+        generator = torch.Generator(model.device).manual_seed(self.seed)
+        model.sample(1, generator=generator)  # warms up
+        start = time.perf_counter()
+        samples = model.sample(len(self.held_out), generator=generator)
+        figures["samples_per_second"] = len(samples) / (time.perf_counter() - start)
+        judgement.samples = samples.float().cpu()
+        figures.update(self._fidelity(judgement.samples))
+        if self.data.modes is not None:
+            counted = count_modes(judgement.samples, *self.data.modes)
+            figures["modes"] = {
+                "captured": int(counted["modes"].value), "of": len(self.data.modes[0]),
+                "high_quality": counted["high_quality"].as_dict(), "kl": counted["kl"].value,
+            }  # fmt: skip
+
+    def _fidelity(self, samples: Tensor) -> dict[str, Any]:
+        features = self.extractor.features(samples)
+        shares = precision_recall_density_coverage(self.real_features, features)
+        distance = frechet_distance(self.real_features, features, self.seed)
+        return {"frechet": distance.as_dict(), **{k: shares[k].as_dict() for k in ("precision", "recall", "coverage")}}
+
+    def _judge_anomalies(self, model: GenerativeModel, judgement: Judgement) -> None:
+        judgement.figures["anomaly_auroc"] = None
+        if not isinstance(model, ScoresAnomalies):
+            judgement.why["anomaly_auroc"] = _refusal(model, ScoresAnomalies)
+            return
+        normal = in_blocks(model.anomaly_score, self.test.x, model)
+        scores = {name: in_blocks(model.anomaly_score, x, model) for name, x in self.corrupted.items()}
+        figure = auroc(normal, torch.cat(list(scores.values()))).as_dict()
+        figure["by_corruption"] = {name: auroc(normal, values).value for name, values in scores.items()}
+        judgement.figures["anomaly_auroc"] = figure
+
+    def _judge_codes(self, model: GenerativeModel, judgement: Judgement) -> None:
+        judgement.figures["probe_accuracy"] = None
+        if not isinstance(model, Encodes):
+            judgement.why["probe_accuracy"] = _refusal(model, Encodes)
+            return
+        judgement.codes = in_blocks(model.encode, self.test.x, model)
+        if not self._labelled:
+            judgement.why["probe_accuracy"] = f"{self.data.name} has no labels for a probe to predict."
+            return
+        train, valid = (in_blocks(model.encode, split.x, model) for split in (self.train, self.valid))
+        judgement.figures["probe_accuracy"] = _plain(self._probe(train, valid, judgement.codes))
+
+    @property
+    def _labelled(self) -> bool:
+        return self.train.label is not None and len(self.train.label.unique()) > 1
+
+    def _probe(self, train: Tensor, valid: Tensor, test: Tensor) -> Estimate:
+        labels = [split.label for split in (self.train, self.valid, self.test)]
+        return linear_probe(train, labels[0], valid, labels[1], test, labels[2])
+
+
+def evaluate(model: GenerativeModel, data: Data, seed: int = 0) -> dict[str, Any]:
+    """Judge one model: density, samples, anomalies, features, as far as its capabilities allow.
+
+    Returns what `pofx compare` writes for a model: every figure with its unit, sample size and standard error where one
+    exists; what cannot be had is None, with a sentence under "why". See `Judge` for how figures are made.
+
+    >>> import pofx
+    >>> data = pofx.load_data("digits", binarize=True)
+    >>> model = pofx.fit(pofx.build("independent", data.event_shape), data, progress=False).model
+    >>> figures = pofx.evaluate(model, data)
+    >>> figures["log_likelihood"]["kind"], round(figures["log_likelihood"]["value"], 1), figures["probe_accuracy"]
+    ('exact', -25.4, None)
+    """
+    return Judge(data, seed).judge(model).figures
+
+
+def score_rows(model: GenerativeModel, rows: Any) -> dict[str, Any]:
+    """What a model can say of each row, as columns: `log_prob` or `elbo` in nats, and `anomaly_score`.
+
+    Raises `CapabilityError` where the model can score neither.
+    """
+    columns: dict[str, Any] = {}
+    x = rows.x
+    if isinstance(model, TractableDensity):
+        columns["log_prob"] = in_blocks(model.log_prob, x, model).numpy()
+    elif isinstance(model, ApproximateDensity):
+        torch.manual_seed(0)
+        columns[f"elbo_{BOUND_SAMPLES}"] = in_blocks(lambda b: model.elbo(b, BOUND_SAMPLES), x, model).numpy()
+    if isinstance(model, ScoresAnomalies):
+        columns["anomaly_score"] = in_blocks(model.anomaly_score, x, model).numpy()
+    if not columns:
+        require(model, ScoresAnomalies)
+    return columns
+
+
+def _some(split: Any, most: int, seed: int) -> Any:
+    """At most so many rows of a split, drawn by seed."""
+    if len(split) <= most:
+        return split.rows(torch.arange(len(split)))
+    return split.rows(torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:most].sort().values)
+
+
+@torch.no_grad()
+def in_blocks(score: Any, x: Tensor, model: GenerativeModel) -> Tensor:
+    """A row-wise function of events, a block at a time on the model's device; the result on the CPU."""
+    return torch.cat([score(block.to(model.device)).float().cpu() for block in x.split(ROWS_AT_ONCE)])
+
+
+def _refusal(model: GenerativeModel, capability: type[Capability]) -> str:
+    try:
+        require(model, capability)
+    except CapabilityError as error:
+        return str(error)
+    return ""
+
+
+def _plain(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else estimate.as_dict()

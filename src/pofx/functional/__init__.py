@@ -1,0 +1,1 @@
+"""Pure functions: likelihoods, divergences, adversarial losses."""

@@ -1,0 +1,53 @@
+"""Mode counting: does a model of a mixture visit every component?"""
+
+import math
+
+from torch import Tensor
+
+from ..core import ConfigError
+from .estimate import Estimate, share_estimate
+from .rows import distance_blocks, finite_rows, same_width
+
+
+def count_modes(samples: Tensor, centres: Tensor, sigma: float) -> dict[str, Estimate]:
+    """Modes captured, share of high-quality samples and KL to uniform, of samples (n, d) against centres (K, d).
+
+    A sample is of high quality within 3 sigma of its nearest centre; a mode is captured when it is nearest to at least
+    one such sample. Perfect samples in two dimensions reach 1 - exp(-4.5) = 98.89 %, not 100 %. "kl" compares the counts
+    of all samples by nearest centre with equal counts. Raises `DataError` for samples that are not finite rows.
+
+    Akash Srivastava et al., VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning, 2017.
+
+    >>> import torch
+    >>> centres = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
+    >>> {name: e.value for name, e in count_modes(centres[:1].expand(10, 2), centres, sigma=0.1).items()}
+    {'modes': 1.0, 'high_quality': 1.0, 'kl': 0.6931471805599453}
+    """
+    if not sigma > 0:
+        raise ConfigError(f"count_modes expects sigma > 0, got {sigma}: pass the standard deviation of one mode.")
+    rows, targets = finite_rows(samples, "samples"), finite_rows(centres, "centres").to(samples.device)
+    same_width(rows, targets, "samples and centres")
+    n, k = len(rows), len(targets)
+    all_counts, good_counts = rows.new_zeros(k), rows.new_zeros(k)
+    for _, distances in distance_blocks(rows, targets):
+        nearest = distances.min(dim=1)
+        all_counts += nearest.indices.bincount(minlength=k)
+        good_counts += nearest.indices[nearest.values <= 3 * sigma].bincount(minlength=k)
+    return {
+        "modes": Estimate(float((good_counts > 0).sum()), None, n, f"modes of {k}"),
+        "high_quality": share_estimate(int(good_counts.sum()), n),
+        "kl": Estimate(kl_to_uniform(all_counts), None, n, "nats"),
+    }
+
+
+def kl_to_uniform(counts: Tensor) -> float:
+    """KL(observed shares || uniform) in nats, of counts per mode (K,): 0 for equal counts, ln K where one mode has all.
+
+    Perfect sampling of n events gives about (K - 1) / (2 n), not 0.
+
+    >>> import torch
+    >>> kl_to_uniform(torch.tensor([5, 5]))
+    0.0
+    """
+    share = counts.double() / counts.sum()
+    return max(0.0, math.log(len(counts)) + (share * share.clamp(min=1e-300).log()).sum().item())
