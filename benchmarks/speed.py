@@ -1,6 +1,6 @@
 """Speed and memory against a reference that does the same work, measured in one run.
 
-    python benchmarks/speed.py [--only nade] [--quick]
+    python benchmarks/speed.py [--only nade,nade-sample,...] [--quick]
 
 The two sides take turns, each first as often as the other, because a machine's speed drifts; the figures are medians and
 their quotient. Peak memory is that of a fresh process for each side, on top of what it held before the work.
@@ -156,35 +156,37 @@ def row(pair: Pair, quick: bool) -> dict[str, Any]:
     return {
         "id": pair.id, "kind": "speed", "model": pair.model, "data": pair.data, "metric": pair.metric, "unit": pair.unit,
         "better": pair.better, "ours": statistics.median(ours), "stderr": spread, "reference": statistics.median(reference),
-        "reference_source": pair.reference_source, "command": f"python benchmarks/speed.py --only {pair.model}", "seed": SEED,
+        "reference_source": pair.reference_source, "command": f"python benchmarks/speed.py --only {pair.id}", "seed": SEED,
         "seconds": round(time.perf_counter() - start, 1), "machine": machine(),
     }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and memory against references, side by side.")
-    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups to measure, comma-separated: {', '.join(GROUPS)}")
+    parser.add_argument("--only", help=f"groups or ids to measure, comma-separated; groups: {', '.join(GROUPS)}")
     parser.add_argument("--quick", action="store_true", help="few repetitions, nothing written")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory-of", nargs=2, metavar=("ID", "SIDE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    unknown = [name for name in options.only.split(",") if name not in GROUPS]
-    if unknown:
-        parser.error(f"unknown group {', '.join(unknown)}: choose among {', '.join(GROUPS)}")
     torch.set_num_threads(options.threads)
     torch.manual_seed(SEED)
-    pairs = {pair.id: pair for name in options.only.split(",") for pair in GROUPS[name]()}
+    groups = {name: build() for name, build in GROUPS.items()}
+    pairs = {pair.id: pair for group in groups.values() for pair in group}
+    wanted = set(options.only.split(",")) if options.only else set(groups)
+    if unknown := wanted - {*groups, *pairs}:
+        parser.error(f"unknown: {', '.join(unknown)}. Known: {', '.join([*groups, *pairs])}")
     if options.memory_of:
         print(own_peak_memory(pairs[options.memory_of[0]], options.memory_of[1]))
         return
+    chosen = [pair for name, group in groups.items() for pair in group if {name, pair.id} & wanted]
     table = Table("id", "metric", "data", "unit", "ours", "reference", "times better", title=machine())
-    rows = [row(pair, options.quick) for pair in pairs.values()]
-    for r in rows:
+    for pair in chosen:
+        r = row(pair, options.quick)
         figures = (f"{r['ours']:.4g}", f"{r['reference']:.4g}", f"{ratio(r):.2f}")
         table.add_row(r["id"], r["metric"], r["data"], r["unit"], *figures)
+        if not options.quick:
+            record([r])
     Console(width=140).print(table)
-    if not options.quick:
-        record(rows)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def test_discrete_support_has_the_scale_of_the_data():
     assert levels_of(discrete_support(5, (4,))) == 5
     assert levels_of(constraints.unit_interval) is levels_of(constraints.real) is None
     assert [describe_support(s) for s in (LevelGrid(3), constraints.integer_interval(0, 4), constraints.unit_interval)] == [
-        "{0, 1/2, ..., 1}", "the integers 0..4", "[0, 1]",
+        "{0, 1/2, ..., 1}", "{0, ..., 4}", "[0, 1]",
     ]  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_a_model_knows_its_size_and_its_place():
         (constraints.boolean, torch.tensor([[0.0, 0.33]]), r"point expects values in \{0, 1\}, got 0.33 in x: .*binarize=True"),
         (constraints.unit_interval, torch.tensor([[0.0, 1.5]]), r"values in \[0, 1\], got 1.5 in x: scale the data"),
         (LevelGrid(3), torch.tensor([[0.5, 0.7]]), r"values in \{0, 1/2, ..., 1\}, got 0.7 in x: .*levels=K"),
-        (constraints.integer_interval(0, 4), torch.tensor([[5.0, 1]]), r"the integers 0..4, got 5 in x: .*levels=K"),
+        (constraints.integer_interval(0, 4), torch.tensor([[5.0, 1]]), r"values in \{0, ..., 4\}, got 5 in x: .*levels=K"),
         (constraints.real, torch.tensor([[0.0, math.nan]]), r"real numbers, got nan in x: remove or fill in missing"),
         (constraints.boolean, torch.tensor([[0.0, math.nan]]), r"\{0, 1\}, got nan in x"),
     ],

@@ -72,7 +72,7 @@ def test_what_makes_no_table_is_refused(arguments, sentence):
 
 
 def test_values_outside_the_table_are_refused():
-    with pytest.raises(DataError, match=r"joint expects values in the integers 0..2, got 3 in x"):
+    with pytest.raises(DataError, match=r"joint expects values in \{0, ..., 2\}, got 3 in x"):
         Joint((2,), levels=3).count(torch.tensor([[0.0, 3.0]]))
 
 
@@ -89,6 +89,13 @@ def test_events_without_probability_are_never_drawn():
     model.count(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     x = model.sample(1000, generator=torch.Generator().manual_seed(0))
     assert (x.sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("model", [Joint((2,), smoothing=0.0), Autoregressive((2,), smoothing=0.0)], ids=lambda m: m.name)
+def test_the_smallest_random_number_draws_nothing_impossible(model, monkeypatch):
+    model.count(torch.ones(3, 2))
+    monkeypatch.setattr(torch, "rand", lambda *shape, dtype, **_: torch.zeros(*shape, dtype=dtype))
+    assert (model.sample(4) == 1).all()
 
 
 @pytest.mark.parametrize("observed", [[], [0], [2], [0, 1], [0, 1, 2]])

@@ -18,7 +18,7 @@ class Walker(GenerativeModel, TractableDensity):
         self.event_shape, self.support = tuple(event_shape), constraints.real
         self.weight = nn.Parameter(torch.zeros((), dtype=torch.float64))
         self.clip, self.slope, self.broken_at = clip, slope, broken_at
-        self.path, self.seen, self.progress = [], [], []
+        self.path, self.seen, self.noise, self.progress = [], [], [], []
 
     def players(self):
         optimizer = lambda parameters: torch.optim.SGD(parameters, lr=1.0)  # noqa: E731
@@ -27,6 +27,7 @@ class Walker(GenerativeModel, TractableDensity):
     def _loss(self, batch):
         self.path.append(self.weight.item())
         self.seen.append(batch.x)
+        self.noise.append(torch.rand(()).item())
         broken = len(self.path) == self.broken_at
         return {"fall": self.slope * self.weight, "nothing": 0 * self.weight * (float("nan") if broken else 1)}
 

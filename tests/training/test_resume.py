@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pofx.core import ConfigError, Interrupted, TrainingError
+from pofx.core import Interrupted, TrainingError
 from pofx.data import Split
-from pofx.models import GAN, NADE, VAE, Markov
+from pofx.models import GAN, NADE, VAE
 from pofx.training import fit
 
 QUICK = {"progress": False, "checkpoint_minutes": 0, "snapshots": 0}
@@ -59,7 +59,7 @@ class Breaking:
         return len(self.x)
 
     def read(self, index):
-        if len(index) == 100:  # a training batch, not the look at the whole split
+        if len(index) != len(self.x):  # a training batch, not the look at the whole split
             self.left -= 1
         if self.left < 0:
             raise CrashError
@@ -151,7 +151,7 @@ def test_a_run_stopped_from_outside_goes_on_as_if_nothing_had_happened(number, d
 def test_a_signal_ends_the_present_step_and_saves_it(number, digits, tmp_path):
     class Signalling(Breaking):
         def read(self, index):
-            if len(index) == 100:
+            if len(index) != len(self.x):
                 self.left -= 1
                 if self.left == 0:
                     signal.raise_signal(number)
@@ -169,61 +169,34 @@ def test_a_signal_ends_the_present_step_and_saves_it(number, digits, tmp_path):
         fit(seeded(build), signalling, steps=20, progress=False)
 
 
-@pytest.fixture
-def finished(eight, walker, tmp_path):
-    """A finished run of ten steps, and how to start it again."""
+def test_a_second_signal_stops_at_once(eight, walker):
+    class Impatient(Breaking):
+        def read(self, index):
+            if len(index) != len(self.x):
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return self.x.index_select(0, index)
 
-    def again(data=eight, directory=tmp_path / "run", model=None, **changes):
-        return fit(model or walker(), data, directory, **{"steps": 10, "batch_size": 2, **QUICK, **changes})
-
-    again()
-    return again
+    with pytest.raises(KeyboardInterrupt):
+        fit(walker(), replace(eight, train=Split(Impatient(eight.train.x, 0))), steps=5, progress=False)
 
 
-def test_a_finished_run_is_not_trained_again(finished, walker):
+def test_the_best_weights_are_remembered_beyond_a_crash(eight, walker, tmp_path):
+    settings = {**QUICK, "epochs": 50, "batch_size": 4, "learning_rate": 0.5, "look_ahead": 3}
+    with pytest.raises(CrashError):
+        fit(walker(), breaking(eight, 14), tmp_path, **settings)
     model = walker()
-    run = finished(model=model)
-    assert (run.steps, model.weight.item(), model.path, len(run.record)) == (10, -10, [], 3)
-
-
-def test_a_finished_run_can_be_made_longer(finished, walker):
-    model = walker()
-    run = finished(model=model, steps=15, log_every=1)
-    assert (run.steps, model.weight.item(), len(model.path)) == (15, -15, 5)
-    assert [line["step"] for line in run.record] == [4, 8, 10, 11, 12, 13, 14, 15]
+    run = fit(model, eight, tmp_path, **settings)  # the best was after the fifth epoch, the crash in the eighth
+    assert (run.steps, model.weight.item(), len(model.path)) == (16, -5, 2)
 
 
 def test_a_shorter_run_takes_no_step_beyond_what_was_done(eight, walker, tmp_path):
-    broken = replace(eight, train=Split(Breaking(eight.train.x, 7)))
     settings = {**QUICK, "batch_size": 100, "log_every": 1}
     with pytest.raises(CrashError):
-        fit(walker(), broken, tmp_path, steps=20, **settings)
+        fit(walker(), breaking(eight, 7), tmp_path, steps=20, **settings)
     model = walker()
     assert fit(model, eight, tmp_path, steps=5, **settings).steps == 7
     assert (model.weight.item(), model.path) == (-7, [])
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"seed": 3}, "holds another run: training.seed is 0 there and 3 here"),
-        ({"batch_size": 4}, "training.batch_size is 2 there and 4 here"),
-        ({"schedule": "cosine", "ema": 0.5}, "training.ema is 0.0 there and 0.5 here; training.schedule is 'constant' there"),
-        ({"resume": False}, "holds a finished run of 10 steps: choose another directory .* or replace it"),
-    ],
-)
-def test_another_run_in_the_directory_is_not_touched(finished, changes, sentence):
-    with pytest.raises(TrainingError, match=sentence):
-        finished(**changes)
-
-
-def test_another_model_or_other_data_are_named(finished, walker, eight):
-    with pytest.raises(TrainingError, match=r"config.slope is 1.0 there and 2.0 here"):
-        finished(model=walker(slope=2.0))
-    with pytest.raises(TrainingError, match=r"data.name is 'small' there and 'large' here"):
-        finished(data=replace(eight, name="large"))
-    with pytest.raises(TrainingError, match="name is 'walker' there and 'markov' here"):
-        finished(model=Markov((2,), levels=16))
 
 
 def test_an_unfinished_run_offers_to_go_on(digits, tmp_path):
@@ -232,21 +205,3 @@ def test_an_unfinished_run_offers_to_go_on(digits, tmp_path):
         fit(build(), breaking(digits, 17), tmp_path, **settings)
     with pytest.raises(TrainingError, match=r"holds an unfinished run of 15 steps: go on with it \(--resume\)"):
         fit(build(), digits, tmp_path, resume=False, **settings)
-
-
-def test_overwriting_replaces_the_run_and_spares_what_is_not_its_own(finished, tmp_path, walker):
-    foreign = [tmp_path / "run" / "notes.txt", tmp_path / "run" / "samples" / "mine.png"]
-    for file in foreign:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("mine")
-    model = walker()
-    finished(model=model, overwrite=True, seed=3, steps=4)
-    assert (model.weight.item(), [line["step"] for line in record(tmp_path / "run")]) == (-4, [4])
-    assert [file.read_text() for file in foreign] == ["mine", "mine"]
-
-
-def test_resuming_keeps_the_examples_of_a_step(finished, tmp_path):
-    config = tmp_path / "run" / "config.json"
-    config.write_text(config.read_text().replace('"batch_size": 2', '"batch_size": 4'))
-    with pytest.raises(ConfigError, match=r"was trained with 2 examples a step \(batch_size × processes\), got 4: keep"):
-        finished(batch_size=4)

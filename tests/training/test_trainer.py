@@ -178,6 +178,14 @@ def test_the_seed_decides_everything(digits):
     assert not torch.equal(weights(0), weights(1))
 
 
+def test_noise_is_new_at_every_step_and_a_function_of_the_seed(walker, eight):
+    one, same, other = (walker() for _ in range(3))
+    for model, seed in ((one, 1), (same, 1), (other, 2)):
+        fit(model, eight, steps=50, seed=seed, validate_every=0, progress=False)
+    assert one.noise == same.noise
+    assert len({*one.noise, *other.noise}) == 100
+
+
 def test_pictures_are_taken_as_often_as_asked_and_disturb_nothing(digits, tmp_path):
     weights = []
     for count in (0, 3):

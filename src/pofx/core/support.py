@@ -78,7 +78,7 @@ def describe_support(support: Constraint) -> str:
     if isinstance(support, LevelGrid):
         return f"{{0, 1/{support.levels - 1}, ..., 1}}"
     if isinstance(support, constraints.integer_interval):
-        return f"the integers 0..{support.upper_bound}"
+        return f"{{0, ..., {support.upper_bound}}}"
     if support is constraints.unit_interval:
         return "[0, 1]"
-    return "real numbers"
+    return "the real numbers"

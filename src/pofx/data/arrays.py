@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pofx.core import ConfigError, DataError, suggest
-
+from ..core import ConfigError, DataError, suggest
 from .data import Extra
 from .labels import encode_labels
 from .options import Options

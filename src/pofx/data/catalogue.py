@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from pofx.core import ConfigError
-
+from ..core import ConfigError
 from . import root, shapes, toys
 from .options import Options
 from .raw import Raw

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pofx.core import DataError
+from ..core import DataError
 
 MISSING = ["", "NA", "N/A", "na", "n/a", "nan", "NaN", "NAN", "null", "NULL", "?"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from pofx.core import Batch, describe_support
+from ..core import Batch, describe_support
 
 Extra = Tensor | list[str]
 

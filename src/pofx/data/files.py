@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pofx.core import DataError
-
+from ..core import DataError
 from .arrays import read_npy, read_npz
 from .folders import PICTURES, read_folder
 from .hub import is_saved_dataset, read_hub, read_saved

@@ -5,8 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pofx.core import ConfigError, DataError
-
+from ..core import ConfigError, DataError
 from .options import Options
 from .raw import Raw, pieces
 from .scan import Facts

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError
-
+from ..core import DataError
 from .arrays import SPLITS, stays_on_disk
 from .data import Rows
 from .labels import encode_labels
@@ -50,7 +49,8 @@ def read_folder(folder: Path, options: Options) -> Raw:
         rows: Rows = PictureRows(files, channels, options.resize)
         if not on_disk:
             rows = ArrayRows(rows.read(torch.arange(len(files))).numpy())
-        raw.parts[part] = Part(rows)
+        names = [str(path.relative_to(folder)) if path != folder else path.name for path in files]
+        raw.parts[part] = Part(rows, extras={"file": names})
     _label(raw, folder, splits, options)
     return raw
 

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError
-
+from ..core import DataError
 from .arrays import SPLITS, stays_on_disk
 from .labels import encode_labels
 from .options import Options

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError, suggest
-
+from ..core import DataError, suggest
 from .options import Options
 
 _INTEGER = re.compile(r"[+-]?\d+(\.0*)?")

@@ -9,8 +9,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from pofx.core import ConfigError, DataError, suggest
-
+from ..core import ConfigError, DataError, suggest
 from .catalogue import DATASETS
 from .data import Data, Split, describe, pick
 from .files import looks_like_path, read_file

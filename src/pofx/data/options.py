@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from pofx.core import ConfigError
+from ..core import ConfigError
 
 # Options about where the events come from; a trained run hands on the others to every other source.
 _OF_THE_SOURCE = {"size", "n", "split", "seed", "root", "in_memory"}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError
+from ..core import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError
-
+from ..core import DataError
 from .arrays import from_arrays, load_arrays
 from .data import pick
 from .options import Options

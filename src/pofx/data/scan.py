@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pofx.core import DataError, LevelGrid
-
+from ..core import DataError, LevelGrid
 from .raw import Raw, pieces
 
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from pofx.core import Batch, ConfigError, DataError
-
+from ..core import Batch, ConfigError, DataError
 from .data import Split
 from .noise import generator
 

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import DataError, suggest
-
+from ..core import DataError, suggest
 from .arrays import stays_on_disk
 from .csvfile import MISSING, Layout, layout_of, read_exactly, read_fast
 from .data import Rows

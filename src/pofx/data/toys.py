@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pofx.core import ConfigError
-
+from ..core import ConfigError
 from .noise import generator
 from .options import Options
 from .raw import ArrayRows, Part, Raw

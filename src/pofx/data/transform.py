@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
-from pofx.core import discrete_support, to_codes
-
+from ..core import discrete_support, to_codes
 from .data import Rows
 from .noise import uniform
 from .options import Options

@@ -54,9 +54,6 @@ class Cell:
     best: bool = False
     note: int = 0
 
-    def __str__(self) -> str:
-        return f"{self.text} {self.error}".strip()
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -113,15 +110,23 @@ def bound_mark(model: Figure, key: str) -> str:
 def ranked(report: Report, key: str) -> list[str]:
     """The models whose figures can be compared, best first.
 
-    Bounds are left out, and where some log-likelihoods are of discrete events (they have bits per dimension) so are
-    densities of real values, which depend on the unit of the data.
+    Bounds are left out, and log-likelihoods that are not in the unit of the others (see `in_one_unit`).
     """
     models = report["models"]
-    names = [name for name, m in models.items() if figure(m, key) and not bound_mark(m, key)]
-    if key == "log_likelihood":
-        names = [n for n in names if models[n].get("bits_per_dim")] or names
+    names = in_one_unit(report) if key == "log_likelihood" else models
+    names = [name for name in names if figure(models[name], key) and not bound_mark(models[name], key)]
     direction = -1 if BY_KEY[key].better == "higher" else 1
     return sorted(names, key=lambda name: direction * known(models[name], key)["value"])
+
+
+def in_one_unit(report: Report) -> list[str]:
+    """The models whose log-likelihoods, exact or bounds, can be compared.
+
+    Where some are of discrete events, and so have bits per dimension, densities of real values are left out: they depend
+    on the unit of the data.
+    """
+    names = [name for name, m in report["models"].items() if m.get("log_likelihood")]
+    return [name for name in names if report["models"][name].get("bits_per_dim")] or names
 
 
 def known(model: Figure, key: str) -> Figure:
@@ -141,10 +146,10 @@ def differ(a: Figure, b: Figure) -> bool:
     return bool(abs(a["value"] - b["value"]) > 2 * math.hypot(a["stderr"] or 0, b["stderr"] or 0))
 
 
-def show(report: Report, column: Column, found: Figure, error: bool = True) -> str:
-    """A figure as in its column, with its standard error unless told otherwise."""
+def show(report: Report, column: Column, found: Figure) -> str:
+    """A figure with its standard error, rounded as in its column."""
     cell = _cell(report, column, found)
-    return str(cell) if error else cell.text
+    return f"{cell.text} {cell.error}".strip()
 
 
 def number(value: float, decimals: int) -> str:

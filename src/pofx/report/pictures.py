@@ -132,8 +132,9 @@ def _square() -> "tuple[Figure, Axes]":
 
 def _blank(inches: tuple[float, float]) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=inches, dpi=160, layout="constrained")  # no pyplot: nothing global to close
+    figure = Figure(figsize=inches, dpi=160, layout=ConstrainedLayoutEngine(w_pad=0.005, h_pad=0.005))  # no pyplot to close
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .figures import BY_KEY, Cell, Column, Report, differ, figure, is_bound, known, listed, ranked, sheet, show
+from .figures import BY_KEY, Cell, Column, Report, differ, in_one_unit, known, listed, ranked, sheet, show
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,10 +37,8 @@ def summary_table(report: Report) -> "Table":
 
     laid = sheet(report)
     kept = [i for i, c in enumerate(laid.columns) if c.key in TERMINAL]
-    title, caption = (
-        Text(report["data"]["name"]),
-        "bold: best · ≥ ≤: bound, not ranked · ±: standard error · –: see report.html",
-    )
+    title = Text(report["data"]["name"])
+    caption = "bold: best · ≥ ≤: bound, not ranked · ±: standard error · –: cannot be had"
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("model", overflow="fold")
     for column in (laid.columns[i] for i in kept):
@@ -67,19 +65,17 @@ def _stacked(cell: Cell, error: bool) -> "Text":
 
 def _density(report: Report) -> str:
     models, column = report["models"], BY_KEY["log_likelihood"]
-    order = ranked(report, column.key)
-    bounds = [name for name, m in models.items() if is_bound(m)]
-    apart = [n for n, m in models.items() if figure(m, column.key) and n not in (*order, *bounds)]
-    if not order and not bounds:
+    alike, order = in_one_unit(report), ranked(report, column.key)
+    if not alike:
         return ""
-    parts = [_exact(report, order) if order else "no model here has an exact log-likelihood."]
-    for name in bounds:
+    best = models[order[0]][column.key] if order else None
+    parts = [_exact(report, order) if order else "no model here has an exact log-likelihood to rank."]
+    for name in (n for n in alike if n not in order):
         bound = models[name][column.key]
-        place = "so its place in this order is open"
-        best = models[order[0]][column.key] if order else None
-        if best and bound["value"] > best["value"] and differ(bound, best):
-            place = "and already this bound is above every exact value here"
+        above = best and bound["value"] > best["value"] and differ(bound, best)
+        place = "and already this bound is above every exact value here" if above else "so its place among the others is open"
         parts.append(f"{name} has at least {show(report, column, bound)} nats (a lower bound), {place}.")
+    apart = [name for name, m in models.items() if m.get(column.key) and name not in alike]
     if apart:
         parts.append(f"{listed(apart)}: a density of real values, not comparable with probabilities of discrete events.")
     return " ".join(parts)
