@@ -108,8 +108,8 @@ GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs}
 def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
     """The measurements of ours and of the reference."""
     if pair.items is None:
-        repeats = 1 if quick else 3
-        return tuple([peak_memory(pair.id, side) for _ in range(repeats)] for side in ("ours", "reference"))  # type: ignore[return-value]
+        repeats = range(1 if quick else 3)
+        return [peak_memory(pair.id, "ours") for _ in repeats], [peak_memory(pair.id, "reference") for _ in repeats]
     works = [build() for build in (pair.ours, pair.reference)]
     calls = [max(1, round((0.05 if quick else 0.2) / seconds(work))) for work in works]
     rates: tuple[list[float], list[float]] = ([], [])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import constraints
 
-from pofx.build import build, load
+from pofx.building import build, load
 from pofx.core import (
     CAPABILITIES,
     ApproximateDensity,
@@ -145,7 +145,7 @@ def test_it_says_what_is_wrong_with_an_event(model, x, wrong):
         bad.view(-1)[3] = 7.5
         if bool(model.support.check(bad).all()):
             pytest.skip("every number is a value of its support")
-    sentence = r"expects x of shape \(n, " if wrong == "shape" else r"expects values in .*, got (nan|0\.33|7\.5) in x"
+    sentence = r"expects x of shape \(n, " if wrong == "shape" else r"expects values in .*, got (nan|0\.33|7\.5) in row \d of x"
     for promise in (TractableDensity, ApproximateDensity, Encodes, ScoresAnomalies):
         if isinstance(model, promise):
             with pytest.raises(DataError, match=f"{model.name} {sentence}"):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import models
-    from .build import build, build_for, load, load_run_data
-    from .compare import compare
+    from .building import build, build_for, load, load_run_data
+    from .comparison import compare
     from .core import (
         ApproximateDensity,
         Batch,
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
         require,
     )
     from .data import Data, load_data
-    from .evaluate import evaluate
+    from .evaluation import evaluate
     from .models import MODELS
     from .training import Run, Settings, fit, save
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "models": ".models", "MODELS": ".models", "build": ".build", "build_for": ".build", "load": ".build",
-    "load_run_data": ".build", "compare": ".compare", "evaluate": ".evaluate", "load_data": ".data", "Data": ".data",
+    "models": ".models", "MODELS": ".models", "build": ".building", "build_for": ".building", "load": ".building",
+    "load_run_data": ".building", "compare": ".comparison", "evaluate": ".evaluation", "load_data": ".data", "Data": ".data",
     "fit": ".training", "save": ".training", "Run": ".training", "Settings": ".training",
     **dict.fromkeys(
         ("ApproximateDensity", "Batch", "Decodes", "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Player",

@@ -1,15 +1,15 @@
 """The command line. Nothing heavy is imported before a command runs, so that help answers at once."""
 
 import functools
-import inspect
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from .options import Root, with_data_options
 
 app = typer.Typer(
     help="Learn p(x) from data: generate new samples, score how likely a sample is, represent what samples have in common.",
@@ -28,43 +28,9 @@ Source = Annotated[
     ),
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")]
-Root = Annotated[str | None, typer.Option("--data-root", help="Folder of the data sets read from disk.", envvar="POFX_DATA")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random: same seed, same result.")]
 Part = Annotated[str | None, typer.Option("--split", help="train, valid, test or all. Default: test, or all rows of a file.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write; the suffix chooses the format.")]
-
-DATA_OPTIONS: dict[str, Any] = {
-    "binarize": Annotated[
-        str, typer.Option(help="yes, no, draw (Bernoulli), a threshold; auto: yes where the model needs it.")
-    ],
-    "levels": Annotated[int | None, typer.Option(help="Quantise pictures to this many grey levels.")],
-    "resize": Annotated[int | None, typer.Option(help="Cut pictures to a square and bring them to this many pixels a side.")],
-    "grey": Annotated[bool, typer.Option("--grey", help="Bring pictures to one channel.")],
-    "dequantize": Annotated[bool, typer.Option("--dequantize", help="Add uniform noise to discrete values.")],
-    "standardize": Annotated[bool, typer.Option("--standardize", help="Bring columns to mean 0 and deviation 1.")],
-    "label": Annotated[str | None, typer.Option(help="The column that is the label.")],
-    "size": Annotated[int | None, typer.Option(help="Pixels a side of drawn pictures (shapes).")],
-    "n": Annotated[int | None, typer.Option("--count", help="How many examples to draw (shapes, rings, ...).")],
-    "root": Root,
-}
-
-
-def with_data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `load_data`; it receives them as one dict, `options`."""
-    signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.name != "options"]
-    defaults = {"binarize": "auto", "grey": False, "dequantize": False, "standardize": False}
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=hint)
-        for name, hint in DATA_OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def wrapper(**values: Any) -> None:
-        command(**{p.name: values[p.name] for p in own}, options={name: values[name] for name in DATA_OPTIONS})
-
-    wrapper.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    return wrapper
 
 
 @app.command(epilog="Example: pofx models")
@@ -119,7 +85,7 @@ def fit(
     Ctrl-C saves the state; the same command with --resume goes on to the same end. On several processes or machines:
     torchrun --nproc_per_node 2 -m pofx fit ...
     """
-    from .build import build_for, load_data_for, model_class, parse_assignments, read_preset, split_settings
+    from .building import build_for, load_data_for, model_class, parse_assignments, read_preset, split_settings
     from .training import Settings
     from .training import fit as train
 
@@ -150,7 +116,7 @@ def sample(
     """Draw samples from a trained model: a picture (.png), or numbers (.npz, .npy, .csv, .parquet)."""
     import torch
 
-    from .build import load
+    from .building import load
     from .core import Samples, require
     from .export import export_samples
 
@@ -162,8 +128,8 @@ def sample(
 @app.command(epilog="Example: pofx score runs/nade-digits my_digits.npz --out scores.csv")
 def score(run: RunPath, source: Source, out: Out = None, part: Part = None, root: Root = None) -> None:
     """Score every row of DATA: exact log-probability or lower bound in nats, and an anomaly score (higher = more anomalous)."""
-    from .build import load
-    from .evaluate import score_rows
+    from .building import load
+    from .evaluation import score_rows
     from .export import export_table
 
     model = load(run)
@@ -179,9 +145,9 @@ def score(run: RunPath, source: Source, out: Out = None, part: Part = None, root
 @app.command(epilog="Example: pofx encode runs/vae-digits digits --split all --out codes.csv")
 def encode(run: RunPath, source: Source, out: Out = None, part: Part = None, root: Root = None) -> None:
     """Write the feature vector of every row of DATA."""
-    from .build import load
+    from .building import load
     from .core import Encodes, require
-    from .evaluate import in_blocks
+    from .evaluation import in_blocks
     from .export import export_codes
 
     model = load(run)
@@ -200,8 +166,8 @@ def evaluate(
     root: Root = None,
 ) -> None:
     """Judge a trained model on generation, density and representation; writes RUN/evaluation.json."""
-    from .build import load, load_run_data
-    from .evaluate import Judge
+    from .building import load, load_run_data
+    from .evaluation import Judge
     from .report import summary_table
     from .training import RunDirectory
     from .training.checkpoint import read_tensors, write_json
@@ -237,9 +203,9 @@ def compare(
 
     What an earlier call with the same settings has finished or begun is taken up again.
     """
-    from .build import load_data_for, parse_specs, suitable
-    from .compare import DEFAULT_MODELS
-    from .compare import compare as run_comparison
+    from .building import load_data_for, parse_specs, suitable
+    from .comparison import DEFAULT_MODELS
+    from .comparison import compare as run_comparison
     from .report import summary_table, winners
 
     specs = parse_specs(models) if models else [(name, {}) for name in DEFAULT_MODELS]
@@ -261,7 +227,7 @@ def compare(
 
 def _rows(run: Path, source: str, part: str | None, root: str | None) -> tuple[Any, dict[str, Any]]:
     """The rows to work on, and columns that say which they are: of a file all of them in their order, else the test split."""
-    from .build import load_run_rows
+    from .building import load_run_rows
 
     rows = load_run_rows(run, source, part, root)
     names: dict[str, Any] = {"row": list(range(len(rows)))}

@@ -72,7 +72,7 @@ def test_what_makes_no_table_is_refused(arguments, sentence):
 
 
 def test_values_outside_the_table_are_refused():
-    with pytest.raises(DataError, match=r"joint expects values in \{0, ..., 2\}, got 3 in x"):
+    with pytest.raises(DataError, match=r"joint expects values in \{0, ..., 2\}, got 3 in row 0 of x"):
         Joint((2,), levels=3).count(torch.tensor([[0.0, 3.0]]))
 
 

@@ -215,7 +215,7 @@ def test_a_tracker_writes_its_files(walker, eight, tmp_path):
 
 
 def test_data_outside_the_support_are_refused_before_training(digits, eight, tmp_path):
-    with pytest.raises(DataError, match=r"nade expects values in \{0, 1\}, got 2 in the training split"):
+    with pytest.raises(DataError, match=r"nade expects values in \{0, 1\}, got 2 in row 1 of the training split"):
         fit(NADE((2,)), eight, tmp_path / "run", steps=1, progress=False)
     with pytest.raises(DataError, match=r"nade expects the training split of shape \(n, 9\)"):
         fit(NADE((9,)), digits, tmp_path / "run", steps=1, progress=False)

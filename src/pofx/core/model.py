@@ -70,11 +70,13 @@ class GenerativeModel(nn.Module, ABC):
                 f"{self.name} expects {name} of shape (n, {', '.join(map(str, self.event_shape))}), "
                 f"got {tuple(x.shape)}: reshape or resize the data, or build the model with that event_shape."
             )
-        inside = self.support.check(x)
+        inside = self.support.check(x) & x.isfinite()
         if not bool(inside.all()):
-            value = x[~inside].flatten()[0].item()
+            row = int((~inside).flatten(1).any(1).nonzero()[0])
+            value = x[row][~inside[row]].flatten()[0].item()
             raise DataError(
-                f"{self.name} expects values in {describe_support(self.support)}, got {value:.4g} in {name}: {self._remedy()}"
+                f"{self.name} expects values in {describe_support(self.support)}, got {value:.4g} in row {row} of {name}: "
+                f"{self._remedy()}"
             )
         return x
 

@@ -85,6 +85,8 @@ class GAN(GenerativeModel, Samples, Encodes, Decodes):
         return {"loss": GENERATOR_LOSSES[self.loss](self.discriminate(self._fake(len(batch))))}
 
     def _fake(self, n: int) -> Tensor:
+        if n < 2:
+            raise ConfigError(f"gan needs a batch_size of at least 2 for its batch normalisation, got {n}.")
         x = self._generate(self._noise(n))
         return x + (x.round() - x).detach() if self.output == "binary" else x
 
@@ -112,8 +114,12 @@ class GAN(GenerativeModel, Samples, Encodes, Decodes):
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        """G(z) for noise vectors (n, latent), before any rounding."""
-        return self._generate(z)
+        """G(z) for noise vectors (n, latent), before any rounding; each on its own, with the statistics of training."""
+        training = self.generator.training
+        self.generator.eval()
+        x = self._generate(z)
+        self.generator.train(training)
+        return x
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

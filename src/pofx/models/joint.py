@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import ConfigError, from_codes, to_codes
+from ..core import ConfigError, DataError, from_codes, to_codes
 from ..nn.counting import MAX_CELLS, CountTable, draw, large_count
 
 MAX_VARIABLES = 20
@@ -75,5 +75,8 @@ class Joint(CountTable):
             digits = torch.arange(self.levels ** len(free), device=x.device)[:, None]
             digits = torch.div(digits, self.levels ** torch.arange(len(free), device=x.device), rounding_mode="floor")
             cells = known[group == g, None] + (digits % self.levels * free).sum(1)
-            result[group == g] = cells.gather(1, draw(joint[cells], generator)[:, None]).squeeze(1)
+            weights = joint[cells]
+            if bool((weights.sum(1) == 0).any()):
+                raise DataError("joint gives these observed values probability 0: fit it with smoothing above 0.")
+            result[group == g] = cells.gather(1, draw(weights, generator)[:, None]).squeeze(1)
         return self._events(result)

@@ -118,18 +118,17 @@ class VAE(GenerativeModel, Samples, ApproximateDensity, Encodes, Decodes, Scores
             return self._log_likelihood(x, output) - gaussian_kl(mean, log_variance)
         at_once = max(1, CHUNK // (len(x) * self.dims + 1))
         chunks = [min(at_once, samples - start) for start in range(0, samples, at_once)]
-        return log_mean_exp(torch.cat([self._log_weights(x, mean, log_variance, k, generator) for k in chunks]))
+        noise = (torch.randn(k, *mean.shape, dtype=mean.dtype, device=mean.device, generator=generator) for k in chunks)
+        return log_mean_exp(torch.cat([self._log_weights(x, mean, log_variance, e) for e in noise]))
 
-    def _log_weights(
-        self, x: Tensor, mean: Tensor, log_variance: Tensor, samples: int, generator: torch.Generator | None
-    ) -> Tensor:
-        """ln p(x, z_j) − ln q(z_j | x) for z_j ~ q, (samples, n)."""
-        mean, log_variance = mean.repeat(samples, 1), log_variance.repeat(samples, 1)
-        z = _perturbed(mean, log_variance, generator)
-        x = x.repeat(samples, *[1] * len(self.event_shape))
+    def _log_weights(self, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+        """ln p(x, z_j) − ln q(z_j | x) for z_j = μ + σ ε_j, from noise ε (samples, n, latent): (samples, n)."""
+        samples = len(noise)
+        z = (mean + (0.5 * log_variance).exp() * noise).flatten(0, 1)
         log_prior = gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
-        log_joint = self._log_likelihood(x, self.decoder(z)) + log_prior
-        return (log_joint - gaussian_log_prob(z, mean, log_variance)).view(samples, -1)
+        log_joint = self._log_likelihood(x.repeat(samples, *[1] * len(self.event_shape)), self.decoder(z)) + log_prior
+        log_q = gaussian_log_prob(z, mean.repeat(samples, 1), log_variance.repeat(samples, 1))
+        return (log_joint - log_q).view(samples, -1)
 
     @torch.no_grad()
     def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
@@ -158,8 +157,11 @@ class VAE(GenerativeModel, Samples, ApproximateDensity, Encodes, Decodes, Scores
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """Minus the importance-weighted bound with 16 samples from fixed noise, in nats."""
+        generator = torch.Generator(x.device).manual_seed(0)
+        noise = torch.randn(ANOMALY_SAMPLES, 1, self.latent, dtype=x.dtype, device=x.device, generator=generator)
         with torch.no_grad():
-            return -self.elbo(x, ANOMALY_SAMPLES, torch.Generator(x.device).manual_seed(0))
+            mean, log_variance = self._posterior(self.check(x))
+            return -log_mean_exp(self._log_weights(x, mean, log_variance, noise.expand(-1, len(x), -1)))
 
 
 def _perturbed(mean: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -51,7 +51,9 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the directory stays."""
-        for file in (self.config, self.weights, self.record, self.state, self.evaluation, *self.samples.glob("step-*.png")):
+        left_over = [*self.path.glob(".*.tmp"), *self.state.parent.glob(".*.tmp")]  # by a kill in the middle of a write
+        files = (self.config, self.weights, self.record, self.state, self.evaluation, *self.samples.glob("step-*.png"))
+        for file in (*files, *left_over):
             file.unlink(missing_ok=True)
 
     def write_weights(self, weights: dict[str, Tensor]) -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from ..core import ConfigError, suggest
+
 
 class Engine:
     """Where training runs: a device, alone or as one of several processes started by `torchrun`."""
@@ -60,6 +62,20 @@ class Engine:
         torch.default_generator.manual_seed(mixed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(mixed)
+
+    @staticmethod
+    def check_trackers(names: tuple[str, ...]) -> None:
+        """Raise `ConfigError` for a tracker that Accelerate does not know or whose package is not installed."""
+        if not names:
+            return
+        from accelerate.tracking import get_available_trackers
+
+        available = [str(getattr(t, "value", t)) for t in get_available_trackers()]
+        for name in names:
+            if name not in available:
+                raise ConfigError(
+                    f"there is no tracker {name!r} here: {suggest(name, available)}; install its package to use it."
+                )
 
     def start_trackers(self, project: str, config: dict[str, Any]) -> None:
         """Open the experiment trackers that were asked for (tensorboard, wandb, ...)."""

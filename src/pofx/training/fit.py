@@ -13,6 +13,7 @@ from ..core import ApproximateDensity, ConfigError, FitsByCounting, GenerativeMo
 from ..data import Data
 from .checkpoint import read_tensors, write_tensors
 from .directory import RunDirectory, describe
+from .engine import Engine
 from .progress import Progress
 from .settings import Settings
 from .snapshots import Snapshots
@@ -57,13 +58,10 @@ def fit(
     >>> data = pofx.load_data("digits", binarize=True)
     >>> run = pofx.fit(pofx.build("markov", data.event_shape), data)
     >>> round(float(run.model.log_prob(data.test.x).mean()), 1)
-    -24.1
+    -24.3
     """
     chosen = Settings.of(**settings)
-    if chosen.look_ahead and not isinstance(model, TractableDensity | ApproximateDensity):
-        raise ConfigError(f"look_ahead needs a likelihood to watch, and {model.name} has none: train a fixed number of epochs.")
-    for start in range(0, len(data.train), COUNTING_BATCH):
-        model.check(data.train.rows(torch.arange(start, min(start + COUNTING_BATCH, len(data.train)))).x, "the training split")
+    _check(model, data, chosen, out is not None)
     directory = RunDirectory(out) if out is not None else None
     if directory is not None:
         _claim(directory, model, data, chosen, resume, overwrite)
@@ -79,6 +77,19 @@ def fit(
         trainer.engine.end_trackers()
     seen = trainer.steps * trainer.examples_per_step
     return Run(model, directory.path if directory else None, trainer.steps, seen, trainer.seconds, trainer.record.lines)
+
+
+def _check(model: GenerativeModel, data: Data, settings: Settings, kept: bool) -> None:
+    """Raise a sentence about anything that would go wrong later."""
+    if settings.look_ahead and not isinstance(model, TractableDensity | ApproximateDensity):
+        raise ConfigError(f"look_ahead needs a likelihood to watch, and {model.name} has none: train a fixed number of epochs.")
+    if settings.look_ahead and len(data.valid) == 0:
+        raise ConfigError(f"look_ahead needs validation events, and {data.name} has none: give them a share of split.")
+    if settings.trackers and not kept:
+        raise ConfigError(f"trackers={list(settings.trackers)} write into the run directory: give one (out).")
+    Engine.check_trackers(settings.trackers)
+    for start in range(0, len(data.train), COUNTING_BATCH):
+        model.check(data.train.rows(torch.arange(start, min(start + COUNTING_BATCH, len(data.train)))).x, "the training split")
 
 
 def _count(model: GenerativeModel, data: Data, directory: RunDirectory | None, settings: Settings, progress: bool) -> Run:

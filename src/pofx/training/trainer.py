@@ -16,6 +16,7 @@ from ..core import (
     Interrupted,
     Player,
     TractableDensity,
+    TrainingError,
 )
 from ..data import Data, Stream
 from .checkpoint import load_optimizers, optimizer_tensors, prefixed, read_tensors, under, write_tensors
@@ -68,10 +69,21 @@ class Trainer:
         return self.steps * self.examples_per_step / len(self.data.train)
 
     def run(self, progress: bool = True) -> None:
-        """Train to the end, or to the user's Ctrl-C; the loop."""
+        """Train to the end, or to the user's Ctrl-C, and leave the model ready for use."""
         self.model.train()
+        try:
+            self._loop(progress and self.engine.is_main)
+            if self.best or self.average:
+                self.model.load_state_dict(self.best or self.average.weights)  # type: ignore[union-attr]
+            self.model.advance(self.steps * self.examples_per_step)
+        finally:
+            for player in self.players:
+                _enable(player, True)
+            self.model.eval()
+        self.engine.wait()
+
+    def _loop(self, show: bool) -> None:
         snapshots = Snapshots(self.model, self.settings.snapshots, self.total_steps, self.directory)
-        show = progress and self.engine.is_main
         last_save = clock = time.monotonic()
         with StopRequest() as stop, Progress(self.model.name, self.total_steps, self.steps, show) as bar:
             while not self.finished:
@@ -97,7 +109,6 @@ class Trainer:
                 if self.engine.is_main and (self.finished or snapshots.due(self.steps)):
                     with self.weights_to_use():
                         snapshots.take(self.steps)
-        self.finish()
 
     def step(self) -> None:
         """One step: seed, schedules, batch, and the moves of the players whose turn it is."""
@@ -169,6 +180,11 @@ class Trainer:
         """Write the state to resume from, and the weights to use; only the first process writes."""
         if self.directory is None or not self.engine.is_main:
             return
+        broken = [name for name, weights in self.model.named_parameters() if not bool(weights.isfinite().all())]
+        if broken:
+            raise TrainingError(
+                f"Training stopped: the weights {broken[0]!r} are no longer finite at step {self.steps}. {self._advice()}"
+            )
         tensors = prefixed("model", self.model.state_dict()) | optimizer_tensors(self.optimizers) | prefixed("best", self.best)
         if self.average:
             tensors |= prefixed("average", self.average.weights)
@@ -202,16 +218,6 @@ class Trainer:
         self.finished = ended or self.steps >= self.total_steps
         self.record.cut(self.steps)
 
-    def finish(self) -> None:
-        """Leave the model ready for use: best or averaged weights, evaluation mode, every parameter trainable again."""
-        if self.best or self.average:
-            self.model.load_state_dict(self.best or self.average.weights)  # type: ignore[union-attr]
-        self.model.advance(self.steps * self.examples_per_step)
-        for player in self.players:
-            _enable(player, True)
-        self.model.eval()
-        self.engine.wait()
-
     def _advice(self) -> str:
         rates = ", ".join(f"{name} {rate:g}" for name, rate in self.base_rates.items())
         kept = f" The last good state is kept in {self.directory.state.parent}." if self.directory else ""
@@ -222,7 +228,7 @@ class Trainer:
             return f"Stopped at step {self.steps} of {self.total_steps}; nothing was saved because no run directory was given."
         return (
             f"Stopped at step {self.steps} of {self.total_steps}; the state is saved in {self.directory.path}. "
-            f"Give the same command again (pofx fit … --out {self.directory.path} --resume) to go on."
+            "Give the same command again to go on (pofx fit: with --resume)."
         )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .build import Spec, build_for, read_preset, split_settings
+from .building import Spec, build_for, read_preset, split_settings
 from .core import describe_support
 from .data import Data
-from .evaluate import Judge, Judgement
+from .evaluation import Judge, Judgement
 from .metrics import map2d
 from .report import Pictures, write_report
 from .training import Settings, fit
