@@ -14,6 +14,7 @@ from torch import Tensor
 from .core import ConfigError, DataError, GenerativeModel, describe_support, suggest
 from .data import DATASETS, Data, Split, load_data
 from .models import MODELS
+from .training import Settings
 from .training.checkpoint import read_tensors
 from .training.directory import RunDirectory
 
@@ -74,6 +75,13 @@ def read_preset(name: str, data_name: str) -> tuple[dict[str, Any], dict[str, An
     )
 
 
+def settings_for(name: str, data: Data) -> dict[str, Any]:
+    """The training settings of a model's preset; on small data with smaller batches, so that an epoch has about 20 steps."""
+    _, settings = read_preset(name, data.name)
+    fitting = max(8, len(data.train) // 20)
+    return {**settings, "batch_size": min(settings.get("batch_size", Settings.batch_size), fitting)}
+
+
 def parse_specs(text: str) -> list[Spec]:
     """Models as they are written on the command line: names with optional arguments, separated by commas.
 
@@ -92,6 +100,8 @@ def parse_specs(text: str) -> list[Spec]:
             specs.append((name, {}))
         if argument:
             specs[-1][1].update(parse_assignments([argument]))
+    if not specs:
+        raise ConfigError(f"{text!r} names no model: write for example nade,vae.")
     return specs
 
 

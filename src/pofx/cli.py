@@ -85,7 +85,7 @@ def fit(
     Ctrl-C saves the state; the same command with --resume goes on to the same end. On several processes or machines:
     torchrun --nproc_per_node 2 -m pofx fit ...
     """
-    from .building import build_for, load_data_for, model_class, parse_assignments, read_preset, split_settings
+    from .building import build_for, load_data_for, model_class, parse_assignments, settings_for, split_settings
     from .training import Settings
     from .training import fit as train
 
@@ -97,7 +97,7 @@ def fit(
     say(loaded.summary)
     built = build_for(model, loaded, seed, **arguments)
     out = out or Path("runs") / f"{model}-{Path(loaded.name).stem.replace('/', '-')}"
-    chosen = {"seed": seed, **read_preset(model, loaded.name)[1], **settings, **lengths}
+    chosen = {"seed": seed, **settings_for(model, loaded), **settings, **lengths}
     run = train(built, loaded, out, resume=resume, overwrite=overwrite, **chosen)
     say(f"{model}: {built.parameter_count():,} parameters, {run.steps:,} steps in {run.seconds:.1f} s -> {out}")
     figures = {k: v for k, v in (run.record[-1] if run.record else {}).items() if "/" in k}
@@ -208,10 +208,10 @@ def compare(
     from .comparison import compare as run_comparison
     from .report import summary_table, winners
 
-    specs = parse_specs(models) if models else [(name, {}) for name in DEFAULT_MODELS]
+    specs = parse_specs(models) if models is not None else [(name, {}) for name in DEFAULT_MODELS]
     loaded = load_data_for([name for name, _ in specs], source, options or {}, say)
     say(loaded.summary)
-    if not models:
+    if models is None:
         specs = suitable(specs, loaded, say)
     lengths: dict[str, Any] = {k: v for k, v in {"steps": steps, "epochs": epochs}.items() if v is not None}
     out = out or Path("runs") / f"compare-{Path(loaded.name).stem.replace('/', '-')}"

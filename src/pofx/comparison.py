@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .building import Spec, build_for, read_preset, split_settings
+from .building import Spec, build_for, settings_for, split_settings
 from .core import describe_support
 from .data import Data
 from .evaluation import Judge, Judgement
@@ -64,7 +64,7 @@ def compare(
         label = _label(name, given)
         arguments, own = split_settings(name, given, Settings.names())
         model = build_for(name, data, own.get("seed", seed), **arguments)
-        chosen = {"seed": seed, **read_preset(name, data.name)[1], **settings, **own}
+        chosen = {"seed": seed, **settings_for(name, data), **settings, **own}
         run = fit(model, data, out / "models" / _file_name(label), overwrite=overwrite, progress=progress, **chosen)
         say(f"Judging {label} …")
         judgements[label] = judge.judge(model)

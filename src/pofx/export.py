@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .core import ConfigError
@@ -28,7 +29,10 @@ def export_samples(x: Tensor, out: Path | None, run: Path) -> Path:
         return out
     if out.suffix in ARRAYS:
         return _write_arrays(out, x=x.numpy())
-    names = _column_names(run, x.shape[1])
+    known = RunDirectory(run).read_config().get("data", {}).get("transform", {}).get("known", {})
+    if known.get("std"):  # back to the units of the file
+        x = x * torch.tensor(known["std"]) + torch.tensor(known["mean"])
+    names = known.get("column_names") or [f"x{i}" for i in range(x.shape[1])]
     return export_table({name: x[:, i].numpy() for i, name in enumerate(names)}, out)
 
 
@@ -76,8 +80,3 @@ def _write_arrays(out: Path, **arrays: np.ndarray) -> Path:
 def _expect(out: Path, suffixes: tuple[str, ...], what: str) -> None:
     if out.suffix not in suffixes:
         raise ConfigError(f"{what} can be written as {', '.join(suffixes)}, got --out {out}: choose one of these suffixes.")
-
-
-def _column_names(run: Path, columns: int) -> list[str]:
-    known = RunDirectory(run).read_config().get("data", {}).get("transform", {}).get("known", {}).get("column_names")
-    return known or [f"x{i}" for i in range(columns)]

@@ -136,10 +136,18 @@ def test_a_model_knows_its_size_and_its_place():
     [
         (constraints.real, torch.zeros(4), r"point expects x of shape \(n, 2\), got \(4,\): reshape"),
         (constraints.real, torch.zeros(4, 3), r"point expects x of shape \(n, 2\), got \(4, 3\): reshape"),
-        (constraints.boolean, torch.tensor([[0.0, 0.33]]), r"point expects values in \{0, 1\}, got 0.33 in row 0 of x: .*binarize=True"),
+        (
+            constraints.boolean,
+            torch.tensor([[0.0, 0.33]]),
+            r"point expects values in \{0, 1\}, got 0.33 in row 0 of x: .*binarize=True",
+        ),
         (constraints.unit_interval, torch.tensor([[0.0, 1.5]]), r"values in \[0, 1\], got 1.5 in row 0 of x: scale the data"),
         (LevelGrid(3), torch.tensor([[0.5, 0.7]]), r"values in \{0, 1/2, ..., 1\}, got 0.7 in row 0 of x: .*levels=K"),
-        (constraints.integer_interval(0, 4), torch.tensor([[5.0, 1]]), r"values in \{0, ..., 4\}, got 5 in row 0 of x: .*levels=K"),
+        (
+            constraints.integer_interval(0, 4),
+            torch.tensor([[5.0, 1]]),
+            r"values in \{0, ..., 4\}, got 5 in row 0 of x: .*levels=K",
+        ),
         (constraints.real, torch.tensor([[0.0, math.nan]]), r"real numbers, got nan in row 0 of x: remove or fill in missing"),
         (constraints.boolean, torch.tensor([[0.0, math.nan]]), r"\{0, 1\}, got nan in row 0 of x"),
     ],
@@ -151,7 +159,9 @@ def test_check_says_what_is_wrong_and_what_to_do(support, x, sentence):
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_infinity_is_no_real_number(value):
-    with pytest.raises(DataError, match=r"real numbers, got -?inf in row 0 of x: remove or fill in missing and infinite values"):
+    with pytest.raises(
+        DataError, match=r"real numbers, got -?inf in row 0 of x: remove or fill in missing and infinite values"
+    ):
         Point((2,)).check(torch.tensor([[0.0, value]]))
 
 

@@ -10,6 +10,7 @@ from torch.distributions import MultivariateNormal, constraints
 from pofx.core import Batch, ConfigError, LevelGrid
 from pofx.functional.likelihoods import bernoulli_log_prob, gaussian_kl
 from pofx.models import VAE
+from pofx.models.vae import VARIANCE_PACE
 
 LOG_P_OF_ONE = -1.5155121
 
@@ -77,7 +78,7 @@ def linear_gaussian():
     set_linear(model.decoder, weight, offset)
     bias = torch.cat([-to_mean @ offset, -precision.log()])
     set_linear(model.encoder, torch.cat([to_mean, torch.zeros_like(to_mean)]), bias)
-    nn.init.constant_(model.log_variance, math.log(v))
+    nn.init.constant_(model.log_variance, math.log(v) / VARIANCE_PACE)
     return model, MultivariateNormal(offset, weight @ weight.T + v * torch.eye(4, dtype=torch.float64))
 
 
