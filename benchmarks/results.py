@@ -1,14 +1,10 @@
 """What the benchmarks measured: rows in results.json, a readable table in RESULTS.md."""
 
 import json
-import os
-import platform
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-
-import torch
 
 FOLDER = Path(__file__).parent
 FIELDS = (
@@ -33,14 +29,6 @@ def record(rows: Iterable[dict[str, Any]], folder: Path = FOLDER) -> None:
     ordered = sorted(kept.values(), key=lambda row: (list(TITLES).index(row["kind"]), row["model"], row["id"]))
     _replace(path, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
     _replace(folder / "RESULTS.md", render(ordered))
-
-
-def machine() -> str:
-    """The processor, its cores and the version of torch: "AMD EPYC, 2 cores, torch 2.13.0"."""
-    name, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        name = next((line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), name)
-    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads"
 
 
 def ratio(row: dict[str, Any]) -> float | None:

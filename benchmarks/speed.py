@@ -21,9 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from nade_reference import PlainNADE, UnboundNADE
+from pofx.comparison import machine
 from pofx.core import Batch
 from pofx.models.nade import NADE
-from results import machine, ratio, record
+from results import ratio, record
+from trainer_pairs import ROWS, STEPS, sides
 
 SEED = 0
 Work = Callable[[], Any]
@@ -34,7 +36,7 @@ class Pair:
     """Two ways to do one piece of work.
 
     `ours` and `reference` set their side up and return the work. With `items` the measure is items a second (of such a
-    piece of work), without it the peak memory of the work in MB.
+    piece of work), or ms an item where lower is better; without `items` it is the peak memory of the work in MB.
     """
 
     id: str
@@ -102,7 +104,18 @@ def nade_pairs() -> list[Pair]:
     return [*pairs, Pair("nade-sample", "nade", "784 bits", "sampling 100", loop, draw[0], draw[1], rows, "samples/s")]
 
 
-GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs}
+def trainer_pairs() -> list[Pair]:
+    """A step of small models, in ms; the difference is what the trainer adds."""
+    pairs = []
+    for name in ("vae", "gan"):
+        ours, reference = sides(name)
+        data = f"digits, {ROWS} rows a step"
+        by_hand = "the same step in a loop written by hand"
+        pairs.append(Pair(f"trainer-{name}", name, data, "training step", by_hand, ours, reference, STEPS, "ms/step", "lower"))
+    return pairs
+
+
+GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs, "trainer": trainer_pairs}
 
 
 def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
@@ -115,7 +128,8 @@ def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
     rates: tuple[list[float], list[float]] = ([], [])
     for repeat in range(3 if quick else 15):
         for side in (0, 1) if repeat % 2 else (1, 0):
-            rates[side].append(pair.items / seconds(works[side], calls[side]))
+            took = seconds(works[side], calls[side])
+            rates[side].append(pair.items / took if pair.better == "higher" else 1000 * took / pair.items)
     return rates
 
 

@@ -12,13 +12,14 @@ from pofx.models import NADE
 from pofx.training import fit
 
 WORKER = """
+import os
 import sys
 import torch
 from pofx.data import load_data
 from pofx.models import NADE
 from pofx.training import fit
 torch.set_num_threads(1)
-torch.manual_seed(0)
+torch.manual_seed(int(os.environ["RANK"]))  # the first process decides
 model = NADE((1, 8, 8), hidden=8).double()
 fit(model, load_data("digits", binarize=True), sys.argv[1], batch_size=30, steps=22, ema=0.9, log_every=10, cpu=True,
     checkpoint_minutes=0, progress=False, snapshots=1)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from ..core import ConfigError, suggest
@@ -41,6 +41,16 @@ class Engine:
         flat = self.mean(torch.cat([g.flatten() for g in gradients]))
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
+
+    def share(self, module: nn.Module) -> None:
+        """Give every process the first one's weights, whatever each was initialised with."""
+        if self.processes == 1:
+            return
+        from accelerate.utils import broadcast
+
+        with torch.no_grad():
+            for tensor in (*module.parameters(), *module.buffers()):
+                tensor.copy_(broadcast(tensor.detach().clone()))
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over processes."""

@@ -39,7 +39,7 @@ class Trainer:
         self.model, self.data, self.settings, self.directory = model, data, settings, directory
         out = str(directory.path) if directory else None
         self.engine = Engine(settings.precision, settings.trackers, out, settings.cpu)
-        model.to(self.engine.device)
+        self.engine.share(model.to(self.engine.device))
         self.players = model.players()
         self.optimizers = {p.name: p.optimizer(p.parameters) for p in self.players}
         self.base_rates = {p.name: self._base_rate(p) for p in self.players}
