@@ -174,7 +174,7 @@ MISTAKES = {
     "type": (("fit", "nade", "digits", "--set", "hidden=many"), "nade expects hidden to be a whole number, got 'many'"),
     "assignment": (("fit", "nade", "digits", "--set", "hidden"), "'hidden' is no assignment: write key=value"),
     "binarize": (("fit", "nade", "digits", "--binarize", "perhaps"), "binarize may be auto, yes, no, draw or a threshold"),
-    "support": (("fit", "nade", "digits", "--binarize", "no"), "nade learns values in {0, 1}, and the data are {0, 1/16, ..., 1}"),
+    "support": (("fit", "nade", "digits", "--binarize", "no"), "nade learns values in {0, 1}, and the data are {0, 1/16"),
     "steps": (("fit", "nade", "digits", "--steps", "0"), "steps must be a whole number of at least 1, got 0"),
     "run": (("sample", "nothing"), "nothing holds no pofx run"),
     "spec": (("compare", "digits", "--models", "hidden=3"), "'hidden=3' stands before any model"),
