@@ -4,6 +4,7 @@ from .capabilities import (
     CAPABILITIES,
     ApproximateDensity,
     Capability,
+    Completes,
     Decodes,
     Encodes,
     FitsByCounting,
@@ -18,7 +19,8 @@ from .player import Batch, Player, adam
 from .support import LevelGrid, describe_support, discrete_support, from_codes, levels_of, to_codes
 
 __all__ = [
-    "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "ConfigError", "DataError", "Decodes",
+    "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "Completes", "ConfigError", "DataError",
+    "Decodes",
     "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted", "LevelGrid", "Player", "PofxError", "Samples",
     "ScoresAnomalies", "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support",
     "discrete_support", "from_codes", "levels_of", "require", "suggest", "to_codes",

@@ -78,6 +78,19 @@ class Inpaints(Capability):
     def inpaint(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
 
 
+class Completes(Capability):
+    """`complete(x, mask)` keeps x where mask is True and draws the other variables in the model's order.
+
+    Each is drawn given all earlier ones, whether kept or drawn. Where the kept variables come first in the order that is
+    p(missing | observed); else kept variables do not inform the missing ones before them, which is what `inpaint` promises.
+    """
+
+    method, promise = "complete", "draws of missing values given earlier ones"
+
+    @abstractmethod
+    def complete(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
 class ScoresAnomalies(Capability):
     """`anomaly_score(x)` is a number per event, (n,), higher = more anomalous; the method's docstring says which quantity."""
 
@@ -103,5 +116,6 @@ class FitsByCounting(Capability):
 
 
 CAPABILITIES: tuple[type[Capability], ...] = (
-    Samples, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, ScoresAnomalies, FitsByCounting,
+    Samples, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, Completes, ScoresAnomalies,
+    FitsByCounting,
 )  # fmt: skip

@@ -25,7 +25,7 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description:<16}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Bar(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True))
             self._task = self._bar.add_task(self.label, total=self.total, completed=self.done, text="")
             self._bar.start()
@@ -34,7 +34,7 @@ class Progress:
     def update(self, done: int, figures: dict[str, float]) -> None:
         """Show that `done` of `total` steps are done, and the latest figures."""
         self.done = done
-        text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        text = "  ".join(f"{name.removeprefix('model/')} {value:.4g}" for name, value in figures.items())
         if self._bar is not None:
             self._bar.update(self._task, completed=done, text=text)
         elif self._enabled and time.monotonic() - self._last_line > 10:
