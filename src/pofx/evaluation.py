@@ -90,10 +90,12 @@ class Judge:
         """Everything that the model's capabilities allow; what they do not allow is None, with a sentence in "why"."""
         model.eval()
         judgement = Judgement({"density": density(model), "parameters": model.parameter_count()})
-        self._judge_density(model, judgement)
-        self._judge_samples(model, judgement)
-        self._judge_anomalies(model, judgement)
-        self._judge_codes(model, judgement)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self._judge_density(model, judgement)
+            self._judge_samples(model, judgement)
+            self._judge_anomalies(model, judgement)
+            self._judge_codes(model, judgement)
         judgement.figures["why"] = judgement.why
         return judgement
 
@@ -104,7 +106,6 @@ class Judge:
             why["log_likelihood"] = why["bits_per_dim"] = _refusal(model, TractableDensity)
             return
         exact = isinstance(model, TractableDensity)
-        torch.manual_seed(self.seed)
         score = model.log_prob if isinstance(model, TractableDensity) else lambda x: model.elbo(x, BOUND_SAMPLES)
         judgement.log_likelihood = in_blocks(score, self.test.x, model)
         estimate = mean_estimate(judgement.log_likelihood, "nats")
@@ -201,8 +202,9 @@ def score_rows(model: GenerativeModel, rows: Any) -> dict[str, Any]:
     if isinstance(model, TractableDensity):
         columns["log_prob"] = in_blocks(model.log_prob, x, model).numpy()
     elif isinstance(model, ApproximateDensity):
-        torch.manual_seed(0)
-        columns[f"elbo_{BOUND_SAMPLES}"] = in_blocks(lambda b: model.elbo(b, BOUND_SAMPLES), x, model).numpy()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            columns[f"elbo_{BOUND_SAMPLES}"] = in_blocks(lambda b: model.elbo(b, BOUND_SAMPLES), x, model).numpy()
     if isinstance(model, ScoresAnomalies):
         columns["anomaly_score"] = in_blocks(model.anomaly_score, x, model).numpy()
     if not columns:
