@@ -11,6 +11,7 @@ FIELDS = (
     "id", "kind", "model", "data", "metric", "unit", "better", "ours", "stderr", "reference", "reference_source", "command",
     "seed", "seconds", "machine",
 )  # fmt: skip
+ARROWS = {"higher": "↑", "lower": "↓"}
 TITLES = {
     "published": "Against published figures",
     "speed": "Speed and memory, measured side by side",
@@ -42,21 +43,41 @@ def render(rows: list[dict[str, Any]]) -> str:
     """results.json as Markdown, a table a kind."""
     lines = ["# Results", "", "Made from `results.json` by the scripts of this folder; do not edit by hand."]
     for kind, group in groupby(rows, key=lambda row: row["kind"]):
-        lines += ["", f"## {TITLES[kind]}", ""]
-        lines += ["| model | what | data | unit | ours | reference | times better | reference is | command | machine |"]
-        lines += ["|---|---|---|---|--:|--:|--:|---|---|---|"]
-        lines += [_line(row) for row in group]
+        columns, line = (PUBLISHED, _published_line) if kind == "published" else (SPEED, _speed_line)
+        lines += ["", f"## {TITLES[kind]}", "", _cells(columns), "|" + "---|" * len(columns)]
+        lines += [_cells(line(row)) for row in group]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: dict[str, Any]) -> str:
-    better, arrow = ratio(row), {"higher": "↑", "lower": "↓"}[row["better"]]
+PUBLISHED = ("model", "data", "what", "ours", "published", "better by", "published where", "chosen on validation", "command",
+             "minutes", "machine")  # fmt: skip
+SPEED = ("model", "what", "data", "unit", "ours", "reference", "times better", "reference is", "command", "machine")
+
+
+def _published_line(row: dict[str, Any]) -> list[str]:
+    name, _, settings = row["model"].partition(": ")
+    sign = 1 if row["better"] == "higher" else -1
+    gain = "–" if row["reference"] is None else f"{sign * (row['ours'] - row['reference']):+.2f}"
+    return [
+        name, row["data"], f"{row['metric']}, {row['unit']} {ARROWS[row['better']]}",
+        f"{row['ours']:.2f} ± {row['stderr']:.2f}",
+        f"{row['reference']}", gain, row["reference_source"], settings, f"`{row['command']}`", f"{row['seconds'] / 60:.1f}",
+        row["machine"],
+    ]  # fmt: skip
+
+
+def _speed_line(row: dict[str, Any]) -> list[str]:
+    better = ratio(row)
     ours = f"{row['ours']:.4g}" + (f" ± {row['stderr']:.2g}" if row["stderr"] is not None else "")
-    reference = "–" if row["reference"] is None else f"{row['reference']:.4g}"
-    # a quotient says how much faster, not how much better a likelihood is
-    times = f"{better:.2f}" if row["kind"] == "speed" and better is not None else "–"
-    cells = [row["model"], row["metric"], row["data"], f"{row['unit']} {arrow}", ours, reference, times]
-    return "| " + " | ".join([*cells, row["reference_source"] or "–", f"`{row['command']}`", row["machine"]]) + " |"
+    return [
+        row["model"], row["metric"], row["data"], f"{row['unit']} {ARROWS[row['better']]}", ours,
+        "–" if row["reference"] is None else f"{row['reference']:.4g}", "–" if better is None else f"{better:.2f}",
+        row["reference_source"] or "–", f"`{row['command']}`", row["machine"],
+    ]  # fmt: skip
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -159,11 +159,15 @@ def test_compare_writes_the_report_and_takes_up_what_is_done(call, home):
     assert {path: path.stat().st_mtime_ns for path in weights} == weights  # not trained again
 
 
-def test_compare_leaves_out_what_cannot_learn_the_data(call, table):
-    code, out, _ = call("compare", table, "--label", "kind", "--epochs", 1, "--out", "out")
+def test_compare_chooses_models_that_can_learn_the_data(call, home, table):
+    assert call("compare", table, "--label", "kind", "--epochs", 1, "--out", "out")[0] == 0
+    assert list(json.loads((home / "out" / "report.json").read_text())["models"]) == ["rnade", "vae", "gan"]
+
+
+def test_pictures_are_dequantised_for_a_model_of_real_values(call, home):
+    code, out, _ = call("fit", "rnade", "digits", "--epochs", 1, "--set", "hidden=4", "--set", "components=2", "--out", "run")
     assert code == 0
-    assert "Left out: nade learns values in {0, 1}" in out
-    assert "Left out: markov counts discrete values" in out
+    assert "rnade cannot learn values in {0, 1/16, ..., 1}: dequantised" in out
 
 
 MISTAKES = {
@@ -174,7 +178,7 @@ MISTAKES = {
     "type": (("fit", "nade", "digits", "--set", "hidden=many"), "nade expects hidden to be a whole number, got 'many'"),
     "assignment": (("fit", "nade", "digits", "--set", "hidden"), "'hidden' is no assignment: write key=value"),
     "binarize": (("fit", "nade", "digits", "--binarize", "perhaps"), "binarize may be auto, yes, no, draw or a threshold"),
-    "support": (("fit", "nade", "digits", "--binarize", "no"), "nade learns values in {0, 1}, and the data are {0, 1/16"),
+    "support": (("fit", "markov", "digits", "--dequantize"), "markov counts discrete values, and the data are [0, 1]"),
     "steps": (("fit", "nade", "digits", "--steps", "0"), "steps must be a whole number of at least 1, got 0"),
     "run": (("sample", "nothing"), "nothing holds no pofx run"),
     "spec": (("compare", "digits", "--models", "hidden=3"), "'hidden=3' stands before any model"),

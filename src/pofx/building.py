@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from .core import ConfigError, DataError, GenerativeModel, describe_support, suggest
 from .data import DATASETS, Data, Split, load_data
@@ -63,7 +64,7 @@ def read_preset(name: str, data_name: str) -> tuple[dict[str, Any], dict[str, An
     """The preset of a model: constructor arguments and training settings, those for this data set on top.
 
     >>> read_preset("nade", "digits")[0]["hidden"]
-    256
+    500
     """
     model_class(name)
     text = resources.files("pofx").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
@@ -185,35 +186,40 @@ def load_run_rows(path: str | Path, source: str, part: str | None = None, root: 
 
 
 def load_data_for(models: Sequence[str], source: str, options: dict[str, Any], say: Callable[[str], None]) -> Data:
-    """Load data for models; with binarize "auto" pictures are binarised where one of the models needs it, and that is said."""
+    """Load data for models; with binarize "auto" pictures are binarised or dequantised where a model wants it, said aloud."""
     options = {k: v for k, v in options.items() if v is not None}
     how = str(options.pop("binarize", "auto"))
     if how != "auto":
         return load_data(source, binarize=_binarize(how), **options)
     data = load_data(source, **options)
+    given = data.support is constraints.boolean or options.get("dequantize") or options.get("levels")
+    if len(data.event_shape) == 3 and not given:
+        binary = [name for name in models if model_class(name).prefers_binary]
+        if binary:
+            say(f"{binary[0]} is best at binary pictures: binarised at 0.5 (--binarize no: {describe_support(data.support)}).")
+            return load_data(source, binarize=True, **options)
+        unfit = _unfit(models, data)
+        if unfit and not _unfit(models, smooth := load_data(source, **options | {"dequantize": True})):
+            say(f"{unfit[0]} cannot learn values in {describe_support(data.support)}: dequantised (--dequantize).")
+            return smooth
+    return data  # where nothing helps, building the model says what it needs
+
+
+def suitable(models: Sequence[str], data: Data) -> list[Spec]:
+    """Those models that can learn such data at all, without arguments of their own."""
+    unfit = _unfit(models, data)
+    return [(name, {}) for name in models if name not in unfit]
+
+
+def _unfit(models: Sequence[str], data: Data) -> list[str]:
+    """The models that cannot learn such data."""
+    found = []
     for name in models:
         try:
             model_class(name).configure_for(data.event_shape, data.support)
         except ConfigError:
-            if len(data.event_shape) == 3 and not options.get("dequantize"):
-                say(f"{name} cannot learn values in {describe_support(data.support)}: binarised at 0.5 (see --binarize).")
-                return load_data(source, binarize=True, **options)
-            break  # building the model will say what it needs
-    return data
-
-
-def suitable(specs: Sequence[Spec], data: Data, say: Callable[[str], None]) -> list[Spec]:
-    """Those models that can learn such data at all; what is left out is said, with the reason."""
-    kept = []
-    for name, arguments in specs:
-        try:
-            model_class(name).configure_for(data.event_shape, data.support)
-            kept.append((name, arguments))
-        except ConfigError as error:
-            say(f"Left out: {error}")
-    if not kept:
-        raise ConfigError(f"none of the models can learn {data.name}: choose others with --models (pofx models lists them).")
-    return kept
+            found.append(name)
+    return found
 
 
 def _binarize(how: str) -> bool | float | str:

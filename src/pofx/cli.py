@@ -203,16 +203,15 @@ def compare(
 
     What an earlier call with the same settings has finished or begun is taken up again.
     """
-    from .building import load_data_for, parse_specs, suitable
-    from .comparison import DEFAULT_MODELS
+    from .building import load_data_for, parse_specs
+    from .comparison import DISCRETE_MODELS
     from .comparison import compare as run_comparison
     from .report import summary_table, winners
 
-    specs = parse_specs(models) if models is not None else [(name, {}) for name in DEFAULT_MODELS]
-    loaded = load_data_for([name for name, _ in specs], source, options or {}, say)
+    specs = parse_specs(models) if models is not None else None
+    names = [name for name, _ in specs] if specs else DISCRETE_MODELS
+    loaded = load_data_for(names, source, options or {}, say)
     say(loaded.summary)
-    if models is None:
-        specs = suitable(specs, loaded, say)
     lengths: dict[str, Any] = {k: v for k, v in {"steps": steps, "epochs": epochs}.items() if v is not None}
     out = out or Path("runs") / f"compare-{Path(loaded.name).stem.replace('/', '-')}"
     command = shlex.join(["pofx", *sys.argv[1:]])

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .building import Spec, build_for, settings_for, split_settings
-from .core import describe_support
+from .building import Spec, build_for, settings_for, split_settings, suitable
+from .core import describe_support, levels_of
 from .data import Data
 from .evaluation import Judge, Judgement
 from .metrics import map2d
@@ -21,7 +21,8 @@ from .report import Pictures, write_report
 from .training import Settings, fit
 from .training.checkpoint import write_json
 
-DEFAULT_MODELS = ("independent", "markov", "autoregressive", "nade", "vae", "gan")
+DISCRETE_MODELS = ("independent", "markov", "autoregressive", "nade", "vae", "gan")
+REAL_MODELS = ("rnade", "vae", "gan")
 SHOWN = 64  # events in a picture
 EXTREMES = 16  # most and least likely events shown
 
@@ -36,7 +37,7 @@ class Comparison:
 
 def compare(
     data: Data,
-    models: Sequence[Spec] | Sequence[str] = DEFAULT_MODELS,
+    models: Sequence[Spec] | Sequence[str] | None = None,
     out: str | Path = "runs/compare",
     *,
     seed: int = 0,
@@ -48,10 +49,12 @@ def compare(
 ) -> Comparison:
     """Train models on data, judge each on generation, density and representation, write `report.html` and `report.json`.
 
-    `models` are names, or (name, arguments) with constructor arguments and training settings; presets fill in the rest, and
+    `models` are names, or (name, arguments) with constructor arguments and training settings, by default a model of each
+    family that can learn such data (`default_models`); presets fill in the rest, and
     `settings` apply to all. Each model trains in `out/models/NAME`; what was finished or interrupted there is taken up again.
     """
-    out, specs = Path(out), [(m, {}) if isinstance(m, str) else m for m in models]
+    out, chosen_models = Path(out), default_models(data) if models is None else models
+    specs = [(m, {}) if isinstance(m, str) else m for m in chosen_models]
     say("Training the feature extractor that samples are compared with …")
     judge = Judge(data, seed)
     report: dict[str, Any] = {
@@ -73,6 +76,11 @@ def compare(
     write_json(out / "report.json", report)
     write_report(report, _pictures(data, judge, judgements, curves), out / "report.html")
     return Comparison(report, out / "report.html")
+
+
+def default_models(data: Data) -> list[Spec]:
+    """A model of each family that can learn such data."""
+    return suitable(REAL_MODELS if levels_of(data.support) is None else DISCRETE_MODELS, data)
 
 
 def machine() -> str:

@@ -17,18 +17,22 @@ orders = pytest.mark.parametrize("order", ORDERS, ids=str)
 
 
 def weights(dims, hidden, seed=0):
-    g = torch.Generator().manual_seed(seed)
+    g = seeded(seed)
     shapes = [(dims, hidden), (dims, hidden), (dims,), (hidden,)]
     return [torch.randn(s, generator=g, dtype=torch.float64).requires_grad_() for s in shapes]
 
 
 def bits(*shape, share=0.5, seed=1):
-    g = torch.Generator().manual_seed(seed)
+    g = seeded(seed)
     return (torch.rand(shape, generator=g, dtype=torch.float64) < share).double()
 
 
 def all_events(dims):
     return torch.tensor(list(itertools.product([0.0, 1.0], repeat=dims)), dtype=torch.float64)
+
+
+def seeded(number):
+    return torch.Generator().manual_seed(number)
 
 
 def random_nade(event_shape=(1, 2, 3), **options):
@@ -94,8 +98,8 @@ def test_probabilities_sum_to_one(order, activation):
 
 @activations
 def test_an_output_depends_on_earlier_inputs_only(activation):
-    dims = BLOCK + 4
-    x, parameters = bits(1, dims), weights(dims, 3)
+    dims = 2 * BLOCK + 4
+    x, parameters = bits(1, dims), weights(dims, 12)
     before = nade_logits(x, *parameters, activation)
     for d in range(dims):
         changed = x.clone()
@@ -139,8 +143,8 @@ def test_without_output_weights_it_is_a_product_of_bernoullis(activation):
 def test_a_sample_agrees_with_the_likelihood_that_drew_it(activation):
     dims, n = 2 * BLOCK + 3, 5
     parameters = [p.detach() for p in weights(dims, 4)]
-    x = nade_sample(n, *parameters, activation, torch.Generator().manual_seed(3))
-    u = torch.rand(n, dims, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    x = nade_sample(n, *parameters, activation, generator=seeded(3))
+    u = torch.rand(n, dims, dtype=torch.float64, generator=seeded(3))
     p = nade_logits(x, *parameters, activation).sigmoid()  # every bit is u < p, with p evaluated on the finished event
     assert torch.equal(x, (u < p).double())
     recorded = torch.where(u < p, p.log(), (1 - p).log()).sum(1)
@@ -151,7 +155,7 @@ def test_a_sample_agrees_with_the_likelihood_that_drew_it(activation):
 @activations
 def test_samples_follow_the_distribution(activation):
     model, n = random_nade((3,), activation=activation, order=[2, 0, 1]), 20_000
-    x = model.sample(n, generator=torch.Generator().manual_seed(0))
+    x = model.sample(n, generator=seeded(0))
     counts = torch.bincount((x @ torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64)).long(), minlength=8)
     expected = n * model.log_prob(all_events(3)).exp()
     assert ((counts - expected) ** 2 / expected).sum() < 24.3  # the 99.9 % point of chi-square with 7 degrees of freedom
@@ -159,11 +163,46 @@ def test_samples_follow_the_distribution(activation):
 
 def test_the_same_generator_state_gives_the_same_samples():
     model = random_nade()
-    first, again = (model.sample(8, generator=torch.Generator().manual_seed(5)) for _ in range(2))
+    first, again = (model.sample(8, generator=seeded(5)) for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, model.sample(8, generator=torch.Generator().manual_seed(6)))
+    assert not torch.equal(first, model.sample(8, generator=seeded(6)))
     assert NADE((4,)).sample(2).dtype == torch.float32
     assert model.sample(0).shape == (0, 1, 2, 3)
+
+
+@orders
+def test_completion_keeps_what_is_given_and_draws_the_rest_from_the_conditional(order):
+    model, n = random_nade((1, 2, 3), order=order), 20_000
+    x, mask = bits(1, 1, 2, 3), torch.zeros(6, dtype=torch.bool)
+    mask[model.order[:3]] = True  # the variables visited first
+    mask, x = mask.view(1, 1, 2, 3).expand(n, -1, -1, -1), x.expand(n, -1, -1, -1)
+    drawn = model.complete(torch.where(mask, x, torch.nan), mask, seeded(0))
+    assert torch.equal(drawn[mask], x[mask])
+    events = all_events(6)
+    possible = (events == x[0].flatten())[:, mask[0].flatten()].all(1)
+    p = torch.where(possible, model.log_prob(events.view(-1, 1, 2, 3)).exp(), 0)
+    place = torch.tensor([32, 16, 8, 4, 2, 1], dtype=torch.float64)
+    counts = torch.bincount((drawn.flatten(1) @ place).long(), minlength=64)
+    expected = n * p / p.sum()
+    assert counts[~possible].sum() == 0
+    assert ((counts - expected)[possible] ** 2 / expected[possible]).sum() < 24.3  # 99.9 %, 7 degrees of freedom
+
+
+def test_completion_where_later_variables_are_given_draws_earlier_ones_without_them():
+    model, n = random_nade((3,)), 20_000
+    x, mask = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64), torch.tensor([False, False, True])
+    drawn = model.complete(x.expand(n, -1), mask.expand(n, -1), seeded(0))
+    first_two = model.log_prob(all_events(3)).exp().view(4, 2).sum(1)  # p(x_1, x_2), whatever x_3
+    counts = torch.bincount((drawn[:, :2] @ torch.tensor([2.0, 1.0], dtype=torch.float64)).long(), minlength=4)
+    assert (drawn[:, 2] == 1).all()
+    assert ((counts - n * first_two) ** 2 / (n * first_two)).sum() < 16.3  # 99.9 %, 3 degrees of freedom
+
+
+def test_completion_of_nothing_is_a_sample_and_of_everything_the_event_itself():
+    model, x = random_nade(order="random"), bits(5, 1, 2, 3)
+    sample, completed = model.sample(5, generator=seeded(2)), model.complete(x, torch.zeros_like(x).bool(), seeded(2))
+    assert torch.equal(completed, sample)
+    assert torch.equal(model.complete(x, torch.ones_like(x).bool()), x)
 
 
 def test_one_player_learns_the_distribution_of_its_data():
@@ -192,7 +231,8 @@ def test_what_it_is():
     model = NADE((1, 8, 8), hidden=10)
     assert model.parameter_count() == 2 * 64 * 10 + 10 + 64
     assert density(model) == "tractable"
-    assert [c.__name__ for c in capabilities(model)] == ["Samples", "TractableDensity", "Encodes", "ScoresAnomalies"]
+    kept = ["Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
+    assert [c.__name__ for c in capabilities(model)] == kept
     twin = NADE(**NADE((1, 2, 3), order="random", order_seed=7).config)
     assert twin.order.tolist() == NADE((1, 2, 3), order="random", order_seed=7).order.tolist()
     assert model.log_prob(torch.zeros(0, 1, 8, 8)).shape == (0,)
@@ -210,7 +250,15 @@ def test_errors_say_what_to_do():
         NADE((4,), activation="sigmoidd")
     with pytest.raises(ConfigError, match="hidden must be at least 1, got 0"):
         NADE((4,), hidden=0)
-    with pytest.raises(ConfigError, match=r"nade learns values in \{0, 1\}, and the data are the real numbers"):
+    with pytest.raises(ConfigError, match=r"nade learns values in \{0, 1\} or a few levels, and the data are the real numbers"):
         NADE.configure_for((4,), torch.distributions.constraints.real)
+    with pytest.raises(ConfigError, match=r"window must be a whole number of at least 1 .*, got 0: .* use independent"):
+        NADE((4,), window=0)
+    with pytest.raises(ConfigError, match=r"levels must be a whole number of at least 2 .*, got 1"):
+        NADE((4,), levels=1)
+    with pytest.raises(DataError, match=r"nade expects a boolean mask of the shape of x, \(1, 1, 2, 2\)"):
+        model.complete(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+    with pytest.raises(DataError, match=r"got 0.33 in row 0 of x"):
+        model.complete(torch.full((1, 1, 2, 2), 0.33), torch.ones(1, 1, 2, 2).bool())
     with pytest.raises(CapabilityError, match="its density is exact"):
         model.elbo(torch.zeros(1, 1, 2, 2))

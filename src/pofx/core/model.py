@@ -28,6 +28,7 @@ class GenerativeModel(nn.Module, ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    prefers_binary: ClassVar[bool] = False  # the command line then binarises pictures unless told otherwise
     event_shape: tuple[int, ...]
     support: Constraint
     config: dict[str, Any]

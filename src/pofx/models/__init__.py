@@ -2,13 +2,16 @@
 
 from ..core import GenerativeModel
 from .chain import Autoregressive, Independent, Markov
+from .eonade import EoNADE
 from .gan import GAN
 from .joint import Joint
+from .made import MADE
 from .nade import NADE
+from .rnade import RNADE
 from .vae import VAE
 
 MODELS: dict[str, type[GenerativeModel]] = {
-    model.name: model for model in (Joint, Independent, Markov, Autoregressive, NADE, VAE, GAN)
+    model.name: model for model in (Joint, Independent, Markov, Autoregressive, NADE, RNADE, EoNADE, MADE, VAE, GAN)
 }
 
-__all__ = ["GAN", "MODELS", "NADE", "VAE", "Autoregressive", "Independent", "Joint", "Markov"]
+__all__ = ["GAN", "MADE", "MODELS", "NADE", "RNADE", "VAE", "Autoregressive", "EoNADE", "Independent", "Joint", "Markov"]
