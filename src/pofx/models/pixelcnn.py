@@ -112,7 +112,10 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
             raise ConfigError(f"dropout must be a share in [0, 1), got {dropout}: 0 drops nothing.")
         colours = self.event_shape[0]
         if hidden < 1 or hidden % colours:
-            raise ConfigError(f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}.")
+            raise ConfigError(
+                f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}: "
+                f"use {hidden + -hidden % colours}."
+            )
 
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:

@@ -79,7 +79,10 @@ class PixelRNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
             raise ConfigError(f"first_kernel must be an odd number of at least 3 pixels, centred on one, got {first_kernel}.")
         colours = self.event_shape[0]
         if hidden < 1 or hidden % colours:
-            raise ConfigError(f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}.")
+            raise ConfigError(
+                f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}: "
+                f"use {hidden + -hidden % colours}."
+            )
         self.support = discrete_support(levels, self.event_shape)
         self.stack = RecurrentStack(kind, colours, hidden, layers, first_kernel)
         outputs = (1 if levels == 2 else levels) * colours
