@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+import pixel_pairs as pixels
 from nade_reference import PlainNADE, UnboundNADE
 from pofx.comparison import machine
 from pofx.core import Batch
@@ -47,6 +48,7 @@ class Pair:
     ours: Callable[[], Work]
     reference: Callable[[], Work]
     items: int | None = None
+    reference_items: float | None = None  # where the reference's work makes another number of items
     unit: str = "examples/s"
     better: str = "higher"
 
@@ -98,10 +100,22 @@ def nade_pairs() -> list[Pair]:
             Pair(f"nade-train-{name}", "nade", data, "training", loop, train[0], train[1], rows),
             Pair(f"nade-train-{name}-unbound", "nade", data, "training", better_loop, train[0], train[2], rows),
             Pair(f"nade-log-prob-{name}", "nade", data, "log-likelihood", loop, score[0], score[1], rows),
-            Pair(f"nade-memory-{name}", "nade", data, "training, peak memory", loop, train[0], train[1], None, "MB", "lower"),
+            Pair(
+                f"nade-memory-{name}",
+                "nade",
+                data,
+                "training, peak memory",
+                loop,
+                train[0],
+                train[1],
+                None,
+                None,
+                "MB",
+                "lower",
+            ),
         ]
     draw = [lambda build=build: sampling(build) for build in (ours, plain)]
-    return [*pairs, Pair("nade-sample", "nade", "784 bits", "sampling 100", loop, draw[0], draw[1], rows, "samples/s")]
+    return [*pairs, Pair("nade-sample", "nade", "784 bits", "sampling 100", loop, draw[0], draw[1], rows, unit="samples/s")]
 
 
 def trainer_pairs() -> list[Pair]:
@@ -111,11 +125,33 @@ def trainer_pairs() -> list[Pair]:
         ours, reference = sides(name)
         data = f"digits, {ROWS} rows a step"
         by_hand = "the same step in a loop written by hand"
-        pairs.append(Pair(f"trainer-{name}", name, data, "training step", by_hand, ours, reference, STEPS, "ms/step", "lower"))
+        pairs.append(
+            Pair(f"trainer-{name}", name, data, "training step", by_hand, ours, reference, STEPS, None, "ms/step", "lower")
+        )
     return pairs
 
 
-GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs, "trainer": trainer_pairs}
+def pixel_pairs() -> list[Pair]:
+    """PixelRNN (7 layers) and PixelCNN (15 layers), h = 16, on 16 pictures of 28 × 28; MADE 784-500."""
+    pairs, data = [], "28×28 bits, batch 16"
+    for name, (ours, plain) in pixels.MODELS.items():
+        model, key = name.split()[0], name.replace(" ", "-")
+        train = [lambda build=build: pixels.training(build) for build in (ours, plain)]
+        draw = (lambda ours=ours: pixels.sampling(ours)), (lambda p=plain: pixels.sampling(p, pixels=pixels.TIMED_PIXELS))
+        share = pixels.ROWS * pixels.TIMED_PIXELS / pixels.SIDE**2
+        kind, naive = name.split()[1], f"a pass per pixel, timed on {pixels.TIMED_PIXELS} of 784"
+        pairs += [
+            Pair(f"{key}-train", model, data, f"{kind}, training", "plain network", *train, pixels.ROWS),
+            Pair(f"{key}-sample", model, data, f"{kind}, sampling", naive, *draw, pixels.ROWS, share, "samples/s"),
+        ]
+    made = pixels.made_sampling()
+    return [
+        *pairs,
+        Pair("made-sample", "made", "784 bits", "sampling 100", "a pass per variable", *made, 100, unit="samples/s"),
+    ]
+
+
+GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs, "trainer": trainer_pairs, "pixels": pixel_pairs}
 
 
 def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
@@ -129,7 +165,8 @@ def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
     for repeat in range(3 if quick else 15):
         for side in (0, 1) if repeat % 2 else (1, 0):
             took = seconds(works[side], calls[side])
-            rates[side].append(pair.items / took if pair.better == "higher" else 1000 * took / pair.items)
+            items = pair.reference_items if side and pair.reference_items else pair.items
+            rates[side].append(items / took if pair.better == "higher" else 1000 * took / items)
     return rates
 
 
