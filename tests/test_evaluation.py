@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import pofx
-from pofx.building import parse_assignments, parse_specs, settings_for, split_settings
+from pofx.building import settings_for
 from pofx.core import ConfigError
 from pofx.evaluation import Judge, score_rows
+from pofx.specs import parse_assignments, parse_specs, split_settings
 
 
 @pytest.fixture(scope="module")

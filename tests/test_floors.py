@@ -22,10 +22,11 @@ BELOW = {
     "training": {"core", "data"},
     "report": {"core", "data", "metrics"},
 }
-FOUR = {*BELOW, "building", "evaluation", "export"}
+FOUR = {*BELOW, "building", "evaluation", "export", "specs"}
 BELOW |= {
-    "building": FOUR, "evaluation": FOUR, "export": FOUR, "comparison": FOUR, "options": set(),
-    "cli": {*FOUR, "comparison", "options"}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
+    "building": FOUR, "evaluation": FOUR, "export": FOUR, "comparison": FOUR, "specs": FOUR, "options": set(),
+    "console": set(),
+    "cli": {*FOUR, "comparison", "options", "console"}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
 }  # fmt: skip
 
 

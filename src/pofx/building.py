@@ -1,7 +1,6 @@
 """From a name to a model: the registry, presets, and models on disk."""
 
 import inspect
-import re
 import tomllib
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -18,8 +17,6 @@ from .models import MODELS
 from .training import Settings
 from .training.checkpoint import read_tensors
 from .training.directory import RunDirectory
-
-Spec = tuple[str, dict[str, Any]]  # a model's name and its arguments
 
 
 def model_class(name: str) -> type[GenerativeModel]:
@@ -81,62 +78,6 @@ def settings_for(name: str, data: Data) -> dict[str, Any]:
     _, settings = read_preset(name, data.name)
     fitting = max(8, len(data.train) // 20)
     return {**settings, "batch_size": min(settings.get("batch_size", Settings.batch_size), fitting)}
-
-
-def parse_specs(text: str) -> list[Spec]:
-    """Models as they are written on the command line: names with optional arguments, separated by commas.
-
-    >>> parse_specs("markov,nade:order=random,hidden=64,vae")
-    [('markov', {}), ('nade', {'order': 'random', 'hidden': 64}), ('vae', {})]
-    """
-    specs: list[Spec] = []
-    for piece in (p.strip() for p in re.split(r",(?![^\[]*\])", text) if p.strip()):  # commas inside [...] do not separate
-        name, colon, argument = piece.partition(":")
-        if "=" in piece and not colon:
-            if not specs:
-                raise ConfigError(f"{piece!r} stands before any model: write MODEL:{piece}.")
-            argument = piece
-        else:
-            model_class(name)
-            specs.append((name, {}))
-        if argument:
-            specs[-1][1].update(parse_assignments([argument]))
-    if not specs:
-        raise ConfigError(f"{text!r} names no model: write for example nade,vae.")
-    return specs
-
-
-def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """Assignments `key=value` with values as in TOML (1e-3, true, [64, 64]); anything else is taken as text.
-
-    >>> parse_assignments(["hidden=[64, 64]", "loss=saturating", "learning_rate=1e-3"])
-    {'hidden': [64, 64], 'loss': 'saturating', 'learning_rate': 0.001}
-    """
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, value = (part.strip() for part in assignment.partition("="))
-        if not key or not equals or not value:
-            raise ConfigError(f"{assignment!r} is no assignment: write key=value, for example hidden=64.")
-        try:
-            values[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key] = {"True": True, "False": False, "None": None}.get(value, value)
-    return values
-
-
-def split_settings(name: str, assignments: dict[str, Any], settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell a model's constructor arguments from training settings; a model's own argument wins over a setting's name.
-
-    An unknown key is a `ConfigError` that lists both.
-    """
-    arguments = [k for k in inspect.signature(model_class(name)).parameters if k != "event_shape"]
-    for key in assignments:
-        if key not in arguments and key not in settings:
-            raise ConfigError(f"{name} and its training have no {key!r}: {suggest(key, [*arguments, *settings])}.")
-    return (
-        {k: v for k, v in assignments.items() if k in arguments},
-        {k: v for k, v in assignments.items() if k not in arguments},
-    )
 
 
 def load(path: str | Path) -> GenerativeModel:
@@ -205,10 +146,10 @@ def load_data_for(models: Sequence[str], source: str, options: dict[str, Any], s
     return data  # where nothing helps, building the model says what it needs
 
 
-def suitable(models: Sequence[str], data: Data) -> list[Spec]:
-    """Those models that can learn such data at all, without arguments of their own."""
+def suitable(models: Sequence[str], data: Data) -> list[str]:
+    """Those models that can learn such data at all."""
     unfit = _unfit(models, data)
-    return [(name, {}) for name in models if name not in unfit]
+    return [name for name in models if name not in unfit]
 
 
 def _unfit(models: Sequence[str], data: Data) -> list[str]:

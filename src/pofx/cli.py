@@ -1,7 +1,5 @@
 """The command line. Nothing heavy is imported before a command runs, so that help answers at once."""
 
-import functools
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .console import console, say
 from .options import Root, with_data_options
 
 app = typer.Typer(
@@ -47,7 +46,7 @@ def models() -> None:
         kind = "tractable" if tractable else "approximate" if approximate else "implicit"
         methods = ", ".join(c.method for c in capabilities(cls) if c.method != "count")
         table.add_row(name, kind, methods, cls.summary)
-    _console().print(table)
+    console().print(table)
 
 
 @app.command(epilog="Example: pofx data")
@@ -60,7 +59,7 @@ def data() -> None:
     table = Table("data", "event", "from", "what it is")
     for name, entry in DATASETS.items():
         table.add_row(name, entry.shape, entry.origin, entry.summary)
-    _console().print(table)
+    console().print(table)
     say("Also: your own .csv, .parquet, .npy, .npz, a folder of pictures, or hf:org/name (a data set of the Hugging Face Hub).")
 
 
@@ -85,7 +84,8 @@ def fit(
     Ctrl-C saves the state; the same command with --resume goes on to the same end. On several processes or machines:
     torchrun --nproc_per_node 2 -m pofx fit ...
     """
-    from .building import build_for, load_data_for, model_class, parse_assignments, settings_for, split_settings
+    from .building import build_for, load_data_for, model_class, settings_for
+    from .specs import parse_assignments, split_settings
     from .training import Settings
     from .training import fit as train
 
@@ -179,7 +179,7 @@ def evaluate(
     figures = judge.judge(model).figures | {"train_seconds": seconds}
     report = {"data": judge.describe(), "models": {model.name: figures}}
     write_json(directory.evaluation, report)
-    _console().print(summary_table(report))
+    console().print(summary_table(report))
     for reason in dict.fromkeys(figures["why"].values()):
         say(f"– {reason}")
     say(f"All figures with sample sizes -> {directory.evaluation}")
@@ -203,10 +203,11 @@ def compare(
 
     What an earlier call with the same settings has finished or begun is taken up again.
     """
-    from .building import load_data_for, parse_specs
+    from .building import load_data_for
     from .comparison import DISCRETE_MODELS
     from .comparison import compare as run_comparison
     from .report import summary_table, winners
+    from .specs import parse_specs
 
     specs = parse_specs(models) if models is not None else None
     names = [name for name, _ in specs] if specs else DISCRETE_MODELS
@@ -218,7 +219,7 @@ def compare(
     result = run_comparison(
         loaded, specs, out, seed=seed, overwrite=overwrite, command=command, say=say, **lengths
     )  # fmt: skip
-    _console().print(summary_table(result.report))
+    console().print(summary_table(result.report))
     for sentence in winners(result.report):
         say(f"· {sentence}")
     say(f"Report -> {result.page} (and {out / 'report.json'})")
@@ -233,19 +234,6 @@ def _rows(run: Path, source: str, part: str | None, root: str | None) -> tuple[A
     if "file" in rows.extras:
         names["file"] = rows.extras["file"]
     return rows, names
-
-
-@functools.cache
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
-
-
-def say(text: str) -> None:
-    """A line for the user; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") == "0":
-        print(text, flush=True)
 
 
 def main() -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .building import Spec, build_for, settings_for, split_settings, suitable
+from .building import build_for, settings_for, suitable
 from .core import describe_support, levels_of
 from .data import Data
 from .evaluation import Judge, Judgement
 from .metrics import map2d
 from .report import Pictures, write_report
+from .specs import Spec, split_settings
 from .training import Settings, fit
 from .training.checkpoint import write_json
 
@@ -78,7 +79,7 @@ def compare(
     return Comparison(report, out / "report.html")
 
 
-def default_models(data: Data) -> list[Spec]:
+def default_models(data: Data) -> list[str]:
     """A model of each family that can learn such data."""
     return suitable(REAL_MODELS if levels_of(data.support) is None else DISCRETE_MODELS, data)
 
