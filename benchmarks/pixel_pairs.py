@@ -8,8 +8,8 @@ import torch
 from made_reference import PlainMADE
 from pixelcnn_reference import PlainGatedPixelCNN, PlainPixelCNN
 from pixelrnn_reference import PlainPixelRNN
-from pofx.core import Batch
 from pofx.models import MADE, PixelCNN, PixelRNN
+from work import training_step
 
 SIDE, ROWS, HIDDEN = 28, 16, 16
 TIMED_PIXELS = 8  # of 784: a plain sampler spends one whole pass on each, so that the rest follows
@@ -36,18 +36,9 @@ MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
 
 
 def training(build: Callable[[], Any]) -> Callable[[], Any]:
-    """A step on a batch of 16 binary pictures: forward, backward, Adam."""
-    model = build()
+    """A step on a batch of 16 binary pictures."""
     x = (torch.rand(ROWS, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) < 0.13).float()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss = model.players()[0].loss(Batch(x))["nll"] if hasattr(model, "players") else -model.log_prob(x).mean()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return training_step(build(), x)
 
 
 def sampling(build: Callable[[], Any], **options: int) -> Callable[[], Any]:

@@ -23,10 +23,10 @@ from rich.table import Table
 import pixel_pairs as pixels
 from nade_reference import PlainNADE, UnboundNADE
 from pofx.comparison import machine
-from pofx.core import Batch
 from pofx.models.nade import NADE
 from results import ratio, record
 from trainer_pairs import ROWS, STEPS, sides
+from work import training_step
 
 SEED = 0
 Work = Callable[[], Any]
@@ -61,15 +61,8 @@ def nade_pairs() -> list[Pair]:
         return (torch.rand(rows, dims, generator=torch.Generator().manual_seed(SEED)) < share).float()
 
     def training(build: Callable[[], Any], share: float) -> Work:
-        model, x = build(), bits(share)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
-
-        def step(x: torch.Tensor = x) -> None:
-            optimizer.zero_grad()
-            loss = model.players()[0].loss(Batch(x))["nll"] if isinstance(model, NADE) else -model.log_prob(x).mean()
-            loss.backward()
-            optimizer.step()
-
+        x = bits(share)
+        step = training_step(build(), x)
         step(x[:1])  # libraries loaded, gradients and the optimiser's state allocated
         return step
 

@@ -230,10 +230,8 @@ def _rows(run: Path, source: str, part: str | None, root: str | None) -> tuple[A
     from .building import load_run_rows
 
     rows = load_run_rows(run, source, part, root)
-    names: dict[str, Any] = {"row": list(range(len(rows)))}
-    if "file" in rows.extras:
-        names["file"] = rows.extras["file"]
-    return rows, names
+    files = {"file": rows.extras["file"]} if "file" in rows.extras else {}
+    return rows, {"row": list(range(len(rows))), **files}
 
 
 def main() -> None:

@@ -21,16 +21,15 @@ from ..core import (
     ScoresAnomalies,
     TractableDensity,
     adam,
-    describe_support,
     discrete_support,
     from_codes,
-    levels_of,
     suggest,
     to_codes,
 )
 from ..nn.incremental import Choice, PixelCache
 from ..nn.incremental_pixelcnn import GatedCache, PlainCache
 from ..nn.masked_conv import GatedStack, MaskedConv2d, PlainStack
+from ..nn.pixels import check_hidden, configure_for_pixels, sub_pixel_log_prob
 
 KINDS = ("gated", "plain")
 AT_ONCE = 128  # pictures drawn together; more leave the processor's cache
@@ -110,28 +109,12 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
                 raise ConfigError(f"{name} must be an odd number of pixels, centred on one, got {value}.")
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout must be a share in [0, 1), got {dropout}: 0 drops nothing.")
-        colours = self.event_shape[0]
-        if hidden < 1 or hidden % colours:
-            raise ConfigError(
-                f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}: "
-                f"use {hidden + -hidden % colours}."
-            )
+        check_hidden(hidden, self.event_shape[0])
 
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
         """The number of levels; `ConfigError` for anything but pictures of discrete values."""
-        if len(event_shape) != 3:
-            raise ConfigError(
-                f"pixelcnn learns pictures (channels, height, width), and the data are events of shape {event_shape}: "
-                "use nade or rnade for tables."
-            )
-        levels = levels_of(support)
-        if levels is None:
-            raise ConfigError(
-                f"pixelcnn learns discrete values, and the data are {describe_support(support)}: load pictures with "
-                "binarize=True or levels=K."
-            )
-        return {"levels": levels}
+        return configure_for_pixels(cls.name, event_shape, support)
 
     def log_prob(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Exact ln p(x) in nats, (n,), or ln p(x | label) for labels (n,); `DataError` for other shapes or values."""
@@ -151,11 +134,7 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
 
     def _log_prob(self, x: Tensor, shifts: Tensor | None, dropout: float = 0.0) -> Tensor:
         logits = self.logits(x, shifts, dropout).to(self.out.weight.dtype)  # also under autocast
-        if self.levels == 2:
-            each = F.binary_cross_entropy_with_logits(logits.squeeze(1), x.to(logits.dtype), reduction="none")
-        else:
-            each = F.cross_entropy(logits, to_codes(x, self.support), reduction="none")
-        return -each.flatten(1).sum(1)
+        return sub_pixel_log_prob(x, logits, self.support)
 
     def _shifts(self, condition: Tensor | None, n: int) -> Tensor | None:
         """What the labels add to the layers, (n, condition_width)."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions.constraints import Constraint
 
@@ -19,10 +18,8 @@ from ..core import (
     ScoresAnomalies,
     TractableDensity,
     adam,
-    describe_support,
     discrete_support,
     from_codes,
-    levels_of,
     suggest,
     to_codes,
 )
@@ -30,6 +27,7 @@ from ..nn.incremental import Choice
 from ..nn.incremental_recurrent import RecurrentCache
 from ..nn.masked_conv import MaskedConv2d
 from ..nn.pixel_recurrent import RecurrentStack
+from ..nn.pixels import check_hidden, configure_for_pixels, sub_pixel_log_prob
 
 KINDS = ("diagonal", "row")
 AT_ONCE = 128  # pictures drawn together; more leave the processor's cache
@@ -78,11 +76,7 @@ class PixelRNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
         if first_kernel < 3 or first_kernel % 2 == 0:
             raise ConfigError(f"first_kernel must be an odd number of at least 3 pixels, centred on one, got {first_kernel}.")
         colours = self.event_shape[0]
-        if hidden < 1 or hidden % colours:
-            raise ConfigError(
-                f"hidden must be a multiple of the {colours} colours, which share the channels, got {hidden}: "
-                f"use {hidden + -hidden % colours}."
-            )
+        check_hidden(hidden, colours)
         self.support = discrete_support(levels, self.event_shape)
         self.stack = RecurrentStack(kind, colours, hidden, layers, first_kernel)
         outputs = (1 if levels == 2 else levels) * colours
@@ -94,18 +88,7 @@ class PixelRNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
         """The number of levels; `ConfigError` for anything but pictures of discrete values."""
-        if len(event_shape) != 3:
-            raise ConfigError(
-                f"pixelrnn learns pictures (channels, height, width), and the data are events of shape {event_shape}: "
-                "use nade or rnade for tables."
-            )
-        levels = levels_of(support)
-        if levels is None:
-            raise ConfigError(
-                f"pixelrnn learns discrete values, and the data are {describe_support(support)}: load pictures with "
-                "binarize=True or levels=K."
-            )
-        return {"levels": levels}
+        return configure_for_pixels(cls.name, event_shape, support)
 
     def _features(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -118,11 +101,7 @@ class PixelRNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact ln p(x) in nats, (n,); `DataError` for other shapes or values."""
         logits = self.logits(self.check(x))
-        if self.levels == 2:
-            each = F.binary_cross_entropy_with_logits(logits.squeeze(1), x.to(logits.dtype), reduction="none")
-        else:
-            each = F.cross_entropy(logits, to_codes(x, self.support), reduction="none")
-        return -each.flatten(1).sum(1)
+        return sub_pixel_log_prob(x, logits, self.support)
 
     def sample(
         self,
