@@ -104,6 +104,13 @@ def test_the_same_seed_builds_the_same_weights_and_leaves_the_generator_alone(di
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_small_data_get_smaller_batches_unless_their_preset_says_otherwise(digits, small_data):
+    few = small_data(torch.zeros(400, 4), torch.zeros(10, 4), torch.distributions.constraints.boolean)
+    assert settings_for("vae", few)["batch_size"] == 20
+    assert settings_for("vae", small_data(torch.zeros(10, 4), torch.zeros(1, 4), few.support))["batch_size"] == 8
+    assert settings_for("vae", digits)["batch_size"] == 50
+
+
 def test_specs_and_assignments():
     assert parse_specs("vae:hidden=[64, 32],latent=2, markov") == [("vae", {"hidden": [64, 32], "latent": 2}), ("markov", {})]
     assert parse_assignments(["a=1e-3", "b=true", "c=None", "d=x=y"]) == {"a": 0.001, "b": True, "c": None, "d": "x=y"}
