@@ -1,5 +1,6 @@
 """What many tests share: one thread, the digits, and every event of a small space."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,31 @@ from pofx.core import Batch, from_codes
 from pofx.data import Data, Split, load_data
 
 torch.set_num_threads(1)  # the same sums in the same order, and no fight over the cores
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run `pofx …`; returns (exit code, what it printed, what it complained)."""
+    from pofx import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pofx", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -11,30 +11,6 @@ import torch
 from PIL import Image
 
 import pofx
-from pofx import cli
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run `pofx …`; returns (exit code, what it printed, what it complained)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pofx", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture
@@ -68,7 +44,7 @@ def test_help_answers_without_waiting_for_torch():
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["models", "data", "fit", "sample", "score", "encode", "evaluate", "compare"])
+@pytest.mark.parametrize("command", ["models", "data", "fit", "sample", "complete", "score", "encode", "evaluate", "compare"])
 def test_every_command_has_help_with_an_example(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0

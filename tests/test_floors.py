@@ -22,11 +22,12 @@ BELOW = {
     "training": {"core", "data"},
     "report": {"core", "data", "metrics"},
 }
-FOUR = {*BELOW, "building", "evaluation", "export", "specs"}
+FOUR = {*BELOW, "building", "evaluation", "export", "specs", "drawing", "completion"}
 BELOW |= {
-    "building": FOUR, "evaluation": FOUR, "export": FOUR, "comparison": FOUR, "specs": FOUR, "options": set(),
-    "console": set(),
-    "cli": {*FOUR, "comparison", "options", "console"}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
+    "building": FOUR, "evaluation": FOUR, "export": FOUR, "drawing": FOUR, "completion": FOUR, "comparison": FOUR,
+    "specs": FOUR, "options": set(), "console": set(),
+    "sampling": {*FOUR, "options", "console"},
+    "cli": {*FOUR, "comparison", "options", "console", "sampling"}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
 }  # fmt: skip
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .core import (
         ApproximateDensity,
         Batch,
+        Completes,
         Decodes,
+        DrawsStepwise,
         Encodes,
         FitsByCounting,
         GenerativeModel,
@@ -43,14 +45,16 @@ _HOMES = {
     "load_run_data": ".building", "compare": ".comparison", "evaluate": ".evaluation", "load_data": ".data", "Data": ".data",
     "fit": ".training", "save": ".training", "Run": ".training", "Settings": ".training",
     **dict.fromkeys(
-        ("ApproximateDensity", "Batch", "Decodes", "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Player",
-         "PofxError", "Samples", "ScoresAnomalies", "TractableDensity", "density", "require"), ".core"),
+        ("ApproximateDensity", "Batch", "Completes", "Decodes", "DrawsStepwise", "Encodes", "FitsByCounting",
+         "GenerativeModel", "Inpaints", "Player", "PofxError", "Samples", "ScoresAnomalies", "TractableDensity", "density",
+         "require"), ".core"),
 }  # fmt: skip
 
 __all__ = [
-    "MODELS", "ApproximateDensity", "Batch", "Data", "Decodes", "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints",
-    "Player", "PofxError", "Run", "Samples", "ScoresAnomalies", "Settings", "TractableDensity", "build", "build_for", "compare",
-    "density", "evaluate", "fit", "load", "load_data", "load_run_data", "models", "require", "save",
+    "MODELS", "ApproximateDensity", "Batch", "Completes", "Data", "Decodes", "DrawsStepwise", "Encodes", "FitsByCounting",
+    "GenerativeModel", "Inpaints", "Player", "PofxError", "Run", "Samples", "ScoresAnomalies", "Settings", "TractableDensity",
+    "build", "build_for", "compare", "density", "evaluate", "fit", "load", "load_data", "load_run_data", "models", "require",
+    "save",
 ]  # fmt: skip
 
 

@@ -52,6 +52,11 @@ def build_for(name: str, data: Data, seed: int = 0, **arguments: Any) -> Generat
     """
     preset, _ = read_preset(name, data.name)
     suited = model_class(name).configure_for(data.event_shape, data.support)
+    if "levels" in suited and arguments.get("levels", suited["levels"]) != suited["levels"]:
+        raise ConfigError(
+            f"{data.name} has {suited['levels']} levels, got levels={arguments['levels']} for {name}: leave it out, a model's "
+            "levels follow the data, which load_data(levels=K) (--levels) makes coarser."
+        )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build(name, data.event_shape, **{**preset, **suited, **arguments})
@@ -109,10 +114,10 @@ def load_run_data(path: str | Path, source: str | None = None, root: str | None 
     return load_data(source or described["transform"]["source"], root=root, transform=described["transform"], **options)
 
 
-def load_run_rows(path: str | Path, source: str, part: str | None = None, root: str | None = None) -> Split:
+def load_run_rows(path: str | Path, source: str, part: str | None = None, root: str | None = None, **options: Any) -> Split:
     """Rows of data, prepared as those of a run: a split of named data, all rows of a file in their order.
 
-    `part` is train, valid, test or all; by default test for named data and all for files.
+    `part` is train, valid, test or all; by default test for named data and all for files. `options` are `load_data`'s.
     """
     parts = ("train", "valid", "test", "all")
     if part is not None and part not in parts:
@@ -120,10 +125,10 @@ def load_run_rows(path: str | Path, source: str, part: str | None = None, root: 
     named = source in DATASETS
     if part == "all" or (part is None and not named):
         if named:
-            data = load_run_data(path, source, root)
+            data = load_run_data(path, source, root, **options)
             return Split(torch.cat([s.x for s in data.splits.values()]), _joined([s.label for s in data.splits.values()]))
-        return load_run_data(path, source, root, split=(0.0, 0.0, 1.0)).test
-    return load_run_data(path, source, root).splits[part or "test"]
+        return load_run_data(path, source, root, split=(0.0, 0.0, 1.0), **options).test
+    return load_run_data(path, source, root, **options).splits[part or "test"]
 
 
 def load_data_for(models: Sequence[str], source: str, options: dict[str, Any], say: Callable[[str], None]) -> Data:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from .console import console, say
-from .options import Root, with_data_options
+from .options import Model, Out, Part, Root, RunPath, Seed, Source, with_data_options
+from .sampling import complete, sample
 
 app = typer.Typer(
     help="Learn p(x) from data: generate new samples, score how likely a sample is, represent what samples have in common.",
@@ -17,19 +18,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `pofx models` lists them.")]
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="A name (`pofx data` lists them), a .csv, .parquet, .npy or .npz file, a folder of pictures, or hf:org/name.",
-    ),
-]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random: same seed, same result.")]
-Part = Annotated[str | None, typer.Option("--split", help="train, valid, test or all. Default: test, or all rows of a file.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Where to write; the suffix chooses the format.")]
 
 
 @app.command(epilog="Example: pofx models")
@@ -44,7 +32,7 @@ def models() -> None:
     for name, cls in MODELS.items():
         tractable, approximate = issubclass(cls, TractableDensity), issubclass(cls, ApproximateDensity)
         kind = "tractable" if tractable else "approximate" if approximate else "implicit"
-        methods = ", ".join(c.method for c in capabilities(cls) if c.method != "count")
+        methods = ", ".join(dict.fromkeys(c.method for c in capabilities(cls) if c.method != "count"))
         table.add_row(name, kind, methods, cls.summary)
     console().print(table)
 
@@ -106,23 +94,8 @@ def fit(
     say(f"Next: pofx evaluate {out} · pofx sample {out}")
 
 
-@app.command(epilog="Example: pofx sample runs/nade-digits -n 64 --out grid.png")
-def sample(
-    run: RunPath,
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples.")] = 64,
-    out: Out = None,
-    seed: Seed = 0,
-) -> None:
-    """Draw samples from a trained model: a picture (.png), or numbers (.npz, .npy, .csv, .parquet)."""
-    import torch
-
-    from .building import load
-    from .core import Samples, require
-    from .export import export_samples
-
-    model = load(run)
-    drawn = require(model, Samples).sample(n, generator=torch.Generator(model.device).manual_seed(seed))
-    say(f"{n} samples -> {export_samples(drawn, out, run)}")
+app.command(epilog="Example: pofx sample runs/nade-digits -n 64 --temperature 0.8 --out grid.png")(sample)
+app.command(epilog="Example: pofx complete runs/nade-digits digits --keep top -n 6 --rows 8 --out halves.png")(complete)
 
 
 @app.command(epilog="Example: pofx score runs/nade-digits my_digits.npz --out scores.csv")

@@ -39,7 +39,6 @@ from .metrics import (
 MOST_ROWS = 5_000  # events judged, of the test split and of samples
 PROBE_ROWS = 10_000  # training events a probe sees
 BOUND_SAMPLES = 100  # importance samples of a lower bound
-ROWS_AT_ONCE = 500
 
 
 @dataclass
@@ -232,7 +231,7 @@ def _some(split: Any, most: int, seed: int) -> Any:
 @torch.no_grad()
 def in_blocks(score: Any, x: Tensor, model: GenerativeModel) -> Tensor:
     """A row-wise function of events, a block at a time on the model's device; the result on the CPU."""
-    return torch.cat([score(block.to(model.device)).float().cpu() for block in x.split(ROWS_AT_ONCE)])
+    return torch.cat([score(block.to(model.device)).float().cpu() for block in x.split(model.rows_at_once)])
 
 
 def _refusal(model: GenerativeModel, capability: type[Capability]) -> str:

@@ -1,12 +1,25 @@
-"""The command line's options of `load_data`, shared by the commands that load data to train on."""
+"""Arguments and options that commands of the command line share, and those of `load_data`."""
 
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `pofx models` lists them.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A name (`pofx data` lists them), a .csv, .parquet, .npy or .npz file, a folder of pictures, or hf:org/name.",
+    ),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random: same seed, same result.")]
+Part = Annotated[str | None, typer.Option("--split", help="train, valid, test or all. Default: test, or all rows of a file.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where to write; the suffix chooses the format.")]
 Root = Annotated[str | None, typer.Option("--data-root", help="Folder of the data sets read from disk.", envvar="POFX_DATA")]
 
 DATA_OPTIONS: dict[str, Any] = {

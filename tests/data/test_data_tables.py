@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import constraints
 
-from pofx.core import DataError
+from pofx.core import ConfigError, DataError
 from pofx.data import load_data
 from pofx.data.csvfile import layout_of, read_exactly, read_fast
 
@@ -202,3 +202,30 @@ def test_text_in_a_table_on_disk_is_explained(arrow_cache, csv):
         load_data(csv("a,b\n1,2\n3,4,5\n"), in_memory=False)
     with pytest.raises(DataError, match="a missing value in row 1, column 'b'"):
         load_data(csv("a,b\n1,2\n3,?\n"), in_memory=False)
+
+
+def test_empty_cells_may_be_let_in(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n0.5,1\n2.5,\n,3\n")
+    fitted = load_data(save_csv(tmp_path / "fitted.csv", "a,b\n0,0\n2,4\n1,2\n"), standardize=True, split=(1, 0, 0))
+    mean, std = (torch.tensor(fitted.transform["known"][key]) for key in ("mean", "std"))
+    x = load_data(path, transform=fitted.transform, split=(0, 0, 1), missing=True).test.x
+    torch.testing.assert_close(x, (torch.tensor([[0.5, 1], [2.5, torch.nan], [torch.nan, 3]]) - mean) / std, equal_nan=True)
+    assert "missing" not in fitted.transform
+    with pytest.raises(DataError, match=r"holds NaN, Inf or a missing value in row 1, column 'b'"):
+        load_data(path, transform=fitted.transform, split=(0, 0, 1))
+    with pytest.raises(ConfigError, match="missing=True and standardize go together only with the transform"):
+        load_data(path, standardize=True, missing=True)
+
+
+@pytest.mark.parametrize("options", [{"binarize": 0.5}, {}])
+def test_empty_cells_stay_empty_whatever_is_done_to_the_others(tmp_path, options):
+    path = save_csv(tmp_path / "t.csv", "a,b\n0,1\n1,\n,1\n")
+    x = load_data(path, split=(0, 0, 1), missing=True, **options).test.x
+    assert torch.equal(x.isnan(), torch.tensor([[False, False], [False, True], [True, False]]))
+    assert torch.equal(x[~x.isnan()], torch.tensor([0.0, 1, 1, 1]))
+
+
+def save_csv(path, text):
+    path.write_text(text)
+    return path

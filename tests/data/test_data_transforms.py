@@ -205,6 +205,7 @@ def test_a_split_that_takes_everything_keeps_the_order(tmp_path):
         ({"binarize": 1.5}, r"binarize must be True, a threshold in \(0, 1\] or 'draw', got 1.5"),
         ({"binarize": True, "levels": 3}, "binarize and levels exclude each other"),
         ({"levels": 1}, r"levels must be in 2\.\.256, got 1"),
+        ({"levels": 18}, "digits has 17 levels, got levels=18: leave it out to keep all of them"),
         ({"resize": 0}, "resize must be at least 1, got 0"),
         ({"split": (0.5, 0.5)}, "split must be three fractions that sum to 1"),
         ({"split": (0.5, 0.6, -0.1)}, "split must be three fractions that sum to 1"),

@@ -95,3 +95,18 @@ def test_draws_are_fixed_by_the_generator_and_impossible_components_are_never_dr
 def test_a_quantile_needs_a_probability_inside_zero_and_one(q):
     with pytest.raises(ConfigError, match=r"q must lie strictly between 0 and 1, got .*: 0.5 is the median"):
         mixture("gaussian", 2).quantile(q)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_temperature_raises_weights_and_densities_to_a_power(family):
+    z, parts = torch.linspace(-3, 3, 7, dtype=torch.float64), FAMILIES[family]
+    for temperature in (0.25, 2.0):
+        power = parts.log_prob(z / parts.sharpened_scale(temperature)) - parts.log_prob(z) / temperature
+        torch.testing.assert_close(power, power[:1].expand(7))  # f^(1/T) up to a factor
+    mixture = Mixture(torch.tensor([0.0, 1.0]), torch.tensor([-1.0, 2.0]), torch.tensor([0.5, 3.0]), family)
+    assert mixture.at_temperature(1) is mixture
+    weights = mixture.logits.softmax(-1).square()
+    torch.testing.assert_close(mixture.at_temperature(0.5).logits.softmax(-1), weights / weights.sum())
+    logits = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(50, 1)
+    frozen = Mixture(logits, mixture.mean.expand(100, 2), mixture.scale.expand(100, 2), family).at_temperature(0).sample()
+    assert torch.equal(frozen, torch.tensor([2.0, -1.0]).repeat(50))

@@ -265,6 +265,7 @@ def test_what_it_is():
     assert density(model) == "tractable"
     assert [c.__name__ for c in capabilities(model)] == [
         "Samples",
+        "DrawsStepwise",
         "TractableDensity",
         "Encodes",
         "Inpaints",

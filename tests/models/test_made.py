@@ -190,7 +190,7 @@ def test_what_it_is():
     assert model.parameter_count() == 2 * 64 * 10 + 10 + 64
     assert MADE((1, 8, 8), hidden=[10]).parameter_count() == model.parameter_count() + 64 * 64
     assert density(model) == "tractable"
-    promises = ["Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
+    promises = ["Samples", "DrawsStepwise", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
     assert [c.__name__ for c in capabilities(model)] == promises
     one = MADE((1, 2, 3), hidden=[4], masks=3, order="random", order_seed=7)
     twin = MADE(**one.config)

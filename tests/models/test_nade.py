@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import pofx
 from pofx.core import Batch, CapabilityError, ConfigError, DataError, capabilities, density
 from pofx.functional.nade import BLOCK, ROWS, nade_logits, nade_logits_reference, nade_sample
 from pofx.models.nade import NADE
@@ -231,7 +232,7 @@ def test_what_it_is():
     model = NADE((1, 8, 8), hidden=10)
     assert model.parameter_count() == 2 * 64 * 10 + 10 + 64
     assert density(model) == "tractable"
-    kept = ["Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
+    kept = ["Samples", "DrawsStepwise", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
     assert [c.__name__ for c in capabilities(model)] == kept
     twin = NADE(**NADE((1, 2, 3), order="random", order_seed=7).config)
     assert twin.order.tolist() == NADE((1, 2, 3), order="random", order_seed=7).order.tolist()
@@ -254,6 +255,10 @@ def test_errors_say_what_to_do():
         NADE.configure_for((4,), torch.distributions.constraints.real)
     with pytest.raises(ConfigError, match=r"window must be a whole number of at least 1 .*, got 0: .* use independent"):
         NADE((4,), window=0)
+    with pytest.raises(ConfigError, match="weight_decay must be a number of at least 0, got -1"):
+        NADE((4,), weight_decay=-1.0)
+    with pytest.raises(ConfigError, match=r"digits has 2 levels, got levels=3 for nade: leave it out"):
+        pofx.build_for("nade", pofx.load_data("digits", binarize=True), levels=3)
     with pytest.raises(ConfigError, match=r"levels must be a whole number of at least 2 .*, got 1"):
         NADE((4,), levels=1)
     with pytest.raises(DataError, match=r"nade expects a boolean mask of the shape of x, \(1, 1, 2, 2\)"):
@@ -262,3 +267,13 @@ def test_errors_say_what_to_do():
         model.complete(torch.full((1, 1, 2, 2), 0.33), torch.ones(1, 1, 2, 2).bool())
     with pytest.raises(CapabilityError, match="its density is exact"):
         model.elbo(torch.zeros(1, 1, 2, 2))
+
+
+def test_weight_decay_pulls_weights_that_the_likelihood_leaves_alone():
+    model = NADE((3,), hidden=2, learning_rate=0.1, weight_decay=0.5)
+    before = model.W[2].detach().clone()  # the last variable's row has no gradient of its own
+    player = model.players()[0]
+    optimizer = player.optimizer(player.parameters)
+    player.loss(Batch(torch.zeros(4, 3)))["nll"].backward()
+    optimizer.step()
+    assert torch.allclose(model.W[2], before - 0.1 * before.sign(), atol=1e-5)  # Adam's first step: the sign of the gradient

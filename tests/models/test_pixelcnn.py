@@ -259,7 +259,7 @@ def test_what_it_is():
     model = PixelCNN((1, 8, 8))
     assert density(model) == "tractable"
     assert [c.__name__ for c in capabilities(model)] == [
-        "Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies",
+        "Samples", "DrawsStepwise", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies",
     ]  # fmt: skip
     assert PixelCNN.configure_for((1, 8, 8), LevelGrid(17)) == {"levels": 17}
     assert PixelCNN.configure_for((3, 8, 8), constraints.boolean) == {"levels": 2}

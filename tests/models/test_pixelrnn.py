@@ -218,7 +218,7 @@ def test_autocast_leaves_the_recurrence_in_the_precision_of_the_weights():
 
 def test_what_it_is():
     model = random_model()
-    promises = ["Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
+    promises = ["Samples", "DrawsStepwise", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
     assert density(model) == "tractable"
     assert [c.__name__ for c in capabilities(model)] == promises
     assert model.encode(events(model, 3)).shape == (3, 8)

@@ -264,7 +264,7 @@ def test_what_it_is():
     model = RNADE((11,), hidden=10, components=5)
     assert model.parameter_count() == 11 * 10 + 10 + 11 + 3 * 11 * 5 * (10 + 1)
     assert density(model) == "tractable"
-    kept = ["Samples", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
+    kept = ["Samples", "DrawsStepwise", "TractableDensity", "Encodes", "Completes", "ScoresAnomalies"]
     assert [c.__name__ for c in capabilities(model)] == kept
     twin = RNADE(**RNADE((2, 3), order="random", order_seed=7).config)
     assert twin.order.tolist() == RNADE((2, 3), order="random", order_seed=7).order.tolist()

@@ -12,9 +12,9 @@ kinds = pytest.mark.parametrize("kind", ["diagonal", "row"])
 sizes = pytest.mark.parametrize("size", SIZES, ids=str)
 
 
-def random_layer(kind, maps=4, hidden=3, colours=1):
+def random_layer(kind, maps=4, hidden=3, colours=1, condition=0):
     torch.manual_seed(0)
-    layer = PixelLSTM(kind, maps, hidden, colours).double()
+    layer = PixelLSTM(kind, maps, hidden, colours, condition).double()
     for p in layer.parameters():
         torch.nn.init.normal_(p, std=0.6)
     return layer
@@ -46,11 +46,12 @@ def one_direction(x, taps, carried, weight, bias, states):
     return torch.stack([s[p] for p in sorted(s)]).view(height, width, -1)
 
 
-def by_the_equations(layer, x):
+def by_the_equations(layer, x, condition):
     weight, bias, states = layer.input_weight * layer.mask, layer.bias.squeeze(1), layer.state_weight
     if layer.kind == "row":
-        x = torch.cat([F.pad(x, (0, 0, 1, -1)), x], 2)
+        x = torch.cat([F.pad(x, (0, 0, 1, -1)), x, condition], 2)
         return one_direction(x, [(1, -1), (1, 0), (1, 1)], (1, 0), weight[0], bias[0], states[0])
+    x = torch.cat([x, condition], 2)
     left, right = (
         one_direction(view, [(1, 0), (0, -1)], (0, -1), weight[d], bias[d], states[d]) for d, view in enumerate((x, x.flip(1)))
     )
@@ -89,12 +90,14 @@ def test_every_cell_has_its_place_and_zero_cells_belong_to_nobody(kind, size):
 
 @sizes
 @kinds
-def test_the_sweep_equals_the_equations_and_their_gradient(kind, size):
-    layer, x = random_layer(kind), maps(*size, 2, 4)
-    got = layer(x)
-    expected = torch.stack([by_the_equations(layer, picture) for picture in x.unbind(2)], 2)
+@pytest.mark.parametrize("told", [0, 2])
+def test_the_sweep_equals_the_equations_and_their_gradient(kind, size, told):
+    layer, x, condition = random_layer(kind, condition=told), maps(*size, 2, 4), maps(*size, 2, told)
+    got = layer(x, condition) if told else layer(x)
+    each = zip(x.unbind(2), condition.unbind(2), strict=True)
+    expected = torch.stack([by_the_equations(layer, *picture) for picture in each], 2)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
-    inputs, seed = [x, *layer.parameters()], maps(*got.shape).detach()
+    inputs, seed = [x, *([condition] if told else []), *layer.parameters()], maps(*got.shape).detach()
     gradients = torch.autograd.grad(got, inputs, seed)
     torch.testing.assert_close(gradients, torch.autograd.grad(expected, inputs, seed), rtol=0, atol=1e-11)
 

@@ -57,6 +57,16 @@ def test_another_model_or_other_data_are_named(finished, walker, eight):
         finished(model=Markov((2,), levels=16))
 
 
+def test_a_run_goes_on_with_arguments_that_are_younger_than_it(finished, walker, tmp_path):
+    file = tmp_path / "run" / "config.json"
+    config = json.loads(file.read_text())
+    del config["model"]["config"]["slope"]
+    file.write_text(json.dumps(config))
+    with pytest.raises(TrainingError, match=r"config.slope is 1.0 there and 2.0 here"):
+        finished(model=walker(slope=2.0))
+    assert finished(steps=15).steps == 15
+
+
 def test_overwriting_replaces_the_run_and_spares_what_is_not_its_own(finished, tmp_path, walker):
     foreign = [tmp_path / "run" / "notes.txt", tmp_path / "run" / "samples" / "mine.png"]
     for file in foreign:

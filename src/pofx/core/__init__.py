@@ -6,9 +6,11 @@ from .capabilities import (
     Capability,
     Completes,
     Decodes,
+    DrawsStepwise,
     Encodes,
     FitsByCounting,
     Inpaints,
+    OnStep,
     Samples,
     ScoresAnomalies,
     TractableDensity,
@@ -20,8 +22,8 @@ from .support import LevelGrid, describe_support, discrete_support, from_codes, 
 
 __all__ = [
     "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "Completes", "ConfigError", "DataError",
-    "Decodes",
-    "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted", "LevelGrid", "Player", "PofxError", "Samples",
-    "ScoresAnomalies", "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support",
+    "Decodes", "DrawsStepwise",
+    "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted", "LevelGrid", "OnStep", "Player", "PofxError",
+    "Samples", "ScoresAnomalies", "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support",
     "discrete_support", "from_codes", "levels_of", "require", "suggest", "to_codes",
 ]  # fmt: skip

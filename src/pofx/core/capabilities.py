@@ -4,10 +4,13 @@ A different promise has a different method name, so that a bound can never pass 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+
+OnStep = Callable[[int, int], None]  # called with the steps done and the steps in all
 
 
 class Capability(ABC):
@@ -27,6 +30,24 @@ class Samples(Capability):
 
     @abstractmethod
     def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class DrawsStepwise(Samples):
+    """`sample` draws variable by variable, at a temperature, and says how far it is; so do `complete` and `inpaint`.
+
+    `temperature` T >= 0 sharpens every conditional on its own: discrete values have the probabilities softmax(logits / T), so
+    that T = 1 draws from the model, T < 1 likelier values, and T = 0 the likeliest at each step; a model of real values says
+    in its docstring what T does. What is chosen before the first variable (a member of a mixture, a label) is chosen as ever.
+    `on_step(done, total)` is called as drawing goes on, done rises to total; what a step is depends on the model.
+    """
+
+    method, promise = "sample", "draws at a temperature"
+
+    @abstractmethod
+    def sample(
+        self, n: int, condition: Any = None, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor: ...  # fmt: skip
 
 
 class TractableDensity(Capability):
@@ -83,12 +104,16 @@ class Completes(Capability):
 
     Each is drawn given all earlier ones, whether kept or drawn. Where the kept variables come first in the order that is
     p(missing | observed); else kept variables do not inform the missing ones before them, which is what `inpaint` promises.
+    `temperature` and `on_step` are those of `DrawsStepwise`.
     """
 
     method, promise = "complete", "draws of missing values given earlier ones"
 
     @abstractmethod
-    def complete(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+    def complete(
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor: ...  # fmt: skip
 
 
 class ScoresAnomalies(Capability):
@@ -116,6 +141,6 @@ class FitsByCounting(Capability):
 
 
 CAPABILITIES: tuple[type[Capability], ...] = (
-    Samples, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, Completes, ScoresAnomalies,
+    Samples, DrawsStepwise, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, Completes, ScoresAnomalies,
     FitsByCounting,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
-from .capabilities import CAPABILITIES, ApproximateDensity, Capability, Samples, TractableDensity
+from .capabilities import CAPABILITIES, ApproximateDensity, Capability, DrawsStepwise, Samples, TractableDensity
 from .errors import CapabilityError, ConfigError, DataError
 from .player import Player
 from .support import describe_support
@@ -29,6 +29,7 @@ class GenerativeModel(nn.Module, ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     prefers_binary: ClassVar[bool] = False  # the command line then binarises pictures unless told otherwise
+    classes: int | None = None  # of a model of p(x | label): how many labels its condition may name
     event_shape: tuple[int, ...]
     support: Constraint
     config: dict[str, Any]
@@ -58,6 +59,11 @@ class GenerativeModel(nn.Module, ABC):
     def dims(self) -> int:
         """The number of variables of one event."""
         return int(torch.Size(self.event_shape).numel())
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many events to score at once: their maps in a convolutional network should stay near the processor's cache."""
+        return max(1, min(1000, 60_000 // self.dims))
 
     @property
     def device(self) -> torch.device:
@@ -144,6 +150,8 @@ def _refusal(model: GenerativeModel, capability: type[Capability]) -> str:
         sentence += ": its density is exact. Use model.log_prob(x)"
     elif capability in (TractableDensity, ApproximateDensity) and isinstance(model, Samples):
         sentence += ": its density is implicit, it can only be sampled. Judge it by its samples (pofx evaluate)"
+    elif capability is DrawsStepwise and isinstance(model, Samples):
+        sentence += " at a temperature"
     return f"{sentence}. Models with {capability.promise}: {others}."
 
 

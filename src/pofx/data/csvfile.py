@@ -75,6 +75,12 @@ def read_exactly(path: Path, layout: Layout, label: str | None, columns: list[st
     return {name: np.array(column, dtype=str if name == label else np.float64) for name, column in values.items()}
 
 
+def read_text(path: Path, layout: Layout) -> dict[str, list[str]]:
+    """All columns as they are written, row by row."""
+    rows = [cells for _, cells in _lines(path, layout.delimiter)][int(layout.header) :]
+    return {name: [cells[i].strip() for cells in rows] for i, name in enumerate(layout.names)}
+
+
 def _lines(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of every line that is not blank; the whole line as one cell without a delimiter."""
     try:

@@ -35,6 +35,9 @@ def _refuse_nonsense(options: Options, raw: Raw, facts: Facts) -> None:
     for name in ("resize", "grey", "levels"):
         if getattr(options, name) and not raw.image:
             raise ConfigError(f"{name} is for images and {raw.name} is a table: leave {name} out.")
+    finer = raw.grid and not options.resize and (options.levels or 0) > raw.grid
+    if finer and not options.known:
+        raise ConfigError(f"{raw.name} has {raw.grid} levels, got levels={options.levels}: leave it out to keep all of them.")
     if options.standardize and raw.image:
         raise ConfigError(f"standardize is for tables and {raw.name} holds images, which stay in [0, 1]: leave it out.")
     if options.binarize and not raw.image and not (facts.minimum >= 0 and facts.maximum <= 1):

@@ -38,6 +38,7 @@ def load_data(
     seed: int = 0,
     root: str | Path | None = None,
     in_memory: bool | None = None,
+    missing: bool = False,
     transform: dict[str, Any] | None = None,
 ) -> Data:
     """Data in three splits, from a name, a file, a folder of images or the Hugging Face Hub.
@@ -57,6 +58,7 @@ def load_data(
         seed: of the split and of every draw.
         root: the folder of the sets read from disk; else the environment variable POFX_DATA.
         in_memory: False reads events from disk batch by batch; by default only where a file has 2 GiB or more.
+        missing: True lets tables have empty cells, which are NaN in x, rather than name the first as an error.
         transform: `Data.transform` of other data, to load these in the same way; what it says holds for every
             argument left at its default.
 
@@ -68,16 +70,18 @@ def load_data(
     name = _full_name(str(source))
     options = Options(
         binarize=binarize, levels=levels, resize=resize, grey=grey, dequantize=dequantize, standardize=standardize,
-        label=label, condition=condition, size=size, n=n, split=tuple(split), seed=seed, in_memory=in_memory,
+        label=label, condition=condition, size=size, n=n, split=tuple(split), seed=seed, in_memory=in_memory, missing=missing,
         root=None if root is None else str(Path(root).expanduser().resolve()),
     ).merged(transform, name)  # fmt: skip
     raw = DATASETS[name].load(options) if name in DATASETS else read_file(name, options)
     if len(raw) == 0:
         raise DataError(f"{raw.name} holds no events: give it at least one.")
     shape = raw.event_shape
-    pipeline = pipeline_for(options, raw, scan(raw, shape), shape)
+    pipeline = pipeline_for(options, raw, scan(raw, shape, missing and not raw.image), shape)
     places = partition(raw, options.split, options.seed)
     if options.standardize and pipeline.mean is None:
+        if missing:
+            raise ConfigError("missing=True and standardize go together only with the transform of other data: give transform.")
         mean, std = statistics(_view(raw, *places[0], pipeline))
         pipeline = replace(pipeline, mean=mean, std=std)
     return _data(name, raw, pipeline, places)

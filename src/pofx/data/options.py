@@ -6,7 +6,7 @@ from typing import Any
 from ..core import ConfigError
 
 # Options about where the events come from; a trained run hands on the others to every other source.
-_OF_THE_SOURCE = {"size", "n", "split", "seed", "root", "in_memory"}
+_OF_THE_SOURCE = {"size", "n", "split", "seed", "root", "in_memory", "missing"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Options:
     seed: int = 0
     root: str | None = None
     in_memory: bool | None = None
+    missing: bool = False
     known: dict[str, Any] | None = None
     inherited: frozenset[str] = frozenset()
 
@@ -84,5 +85,5 @@ class Options:
 
     def as_transform(self, source: str, known: dict[str, Any]) -> dict[str, Any]:
         """The JSON form of these options and of what was found out about the data."""
-        values = {name: value for name, value in asdict(self).items() if name not in ("known", "inherited")}
+        values = {name: value for name, value in asdict(self).items() if name not in ("known", "inherited", "missing")}
         return {"source": source, **values, "split": list(self.split), "known": known}

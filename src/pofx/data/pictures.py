@@ -114,10 +114,10 @@ def grid(x: Tensor, columns: int | None = None, pad: int = 1, scale: int | None 
     return Image.fromarray(sheet.permute(1, 2, 0).contiguous().numpy())
 
 
-def save_grid(x: Tensor, path: str | Path) -> None:
-    """Write `grid(x)` to a file; folders are made as needed."""
+def save_grid(x: Tensor, path: str | Path, columns: int | None = None) -> None:
+    """Write `grid(x, columns)` to a file; folders are made as needed."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    grid(x).save(path)
+    grid(x, columns).save(path)
 
 
 def save_scatter(x: Tensor, path: str | Path, reference: Tensor | None = None) -> None:

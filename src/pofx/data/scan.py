@@ -30,14 +30,16 @@ class Facts:
             self.grey_levels = self.grey_levels and bool(LevelGrid(256).check(x).all())
 
 
-def scan(raw: Raw, event_shape: Sequence[int]) -> Facts:
-    """The facts of all parts together; raises a `DataError` that names the first row with NaN or Inf."""
+def scan(raw: Raw, event_shape: Sequence[int], missing: bool = False) -> Facts:
+    """The facts of all parts together; raises a `DataError` that names the first row with NaN (unless `missing`) or Inf."""
     facts = Facts()
     top = (raw.grid or 2) - 1
     for name, part in raw.parts.items():
         bad: list[Tensor] = []
         for index in pieces(len(part.rows), event_shape) if len(part.rows) else []:
             x = part.rows.read(index)
+            # 0 is a value of every support but the reals, where facts do not matter
+            x = x.where(~x.isnan(), 0) if missing and x.is_floating_point() else x
             infinite = ~x.float().isfinite() if x.is_floating_point() else torch.zeros(())
             if bool(infinite.any()):
                 infinite = infinite.flatten(1)

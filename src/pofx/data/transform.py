@@ -51,7 +51,9 @@ class Pipeline:
     std: Tensor | None = None
 
     def __call__(self, x: Tensor, index: Tensor, key: int) -> Tensor:
-        """Raw rows (m, *shape) at the positions `index` (m,) as a float32 tensor (m, *event_shape)."""
+        """Raw rows (m, *shape) at the positions `index` (m,) as a float32 tensor (m, *event_shape); NaN stays NaN."""
+        if self.options.missing and not self.image and bool((gaps := x.isnan()).any()):
+            return self(x.where(~gaps, 0), index, key).where(~gaps, torch.nan)
         if self.mean is not None and self.std is not None:
             return ((x - self.mean) / self.std).float()
         x = x / self.top if self.top > 1 else x.float()

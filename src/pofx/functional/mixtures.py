@@ -1,13 +1,15 @@
-"""Mixtures of Gaussians or Laplaces on the real line: density, distribution function, quantiles, draws."""
+"""Mixtures of Gaussians or Laplaces on the real line: density, distribution function, quantiles, draws; and Bernoullis."""
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..core import ConfigError
+from .temperature import sharpened
 
 BISECTIONS = 64  # each halves the bracket of a quantile: more than the digits of a double
 MAX_LOG_SCALE = 30.0  # keeps squares of scales inside float32 for rows far outside the data
@@ -20,6 +22,7 @@ class Family(NamedTuple):
     cdf: Callable[[Tensor], Tensor]
     icdf: Callable[[Tensor], Tensor]
     draw: Callable[[Tensor, torch.Generator | None], Tensor]  # as many draws as the given tensor has entries
+    sharpened_scale: Callable[[float], float]  # of the density f^(1/T), normalised again, for a temperature T
 
 
 def _gaussian_cdf(z: Tensor) -> Tensor:
@@ -48,8 +51,9 @@ FAMILIES = {
         _gaussian_cdf,
         torch.special.ndtri,
         lambda like, generator: torch.empty_like(like).normal_(generator=generator),
+        math.sqrt,
     ),
-    "laplace": Family(lambda z: -z.abs() - math.log(2), _laplace_cdf, _laplace_icdf, _laplace_draw),
+    "laplace": Family(lambda z: -z.abs() - math.log(2), _laplace_cdf, _laplace_icdf, _laplace_draw, float),
 }
 
 
@@ -102,6 +106,17 @@ class Mixture(NamedTuple):
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return (low + high) / 2
 
+    def at_temperature(self, temperature: float) -> "Mixture":
+        """The mixtures at a temperature T: α^(1/T) and f^(1/T), each normalised again; T = 0 is μ of the likeliest component.
+
+        That is softmax(logits / T) and the scale √T·σ (gaussian) or T·σ (laplace): both choices that make a draw, of the
+        component and of its value, are sharpened, as in A Neural Representation of Sketch Drawings, Ha and Eck, 2018.
+        """
+        if temperature == 1:
+            return self
+        scale = self.scale * FAMILIES[self.family].sharpened_scale(temperature)
+        return self._replace(logits=sharpened(self.logits, temperature), scale=scale)
+
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One draw from each mixture: a component by its weight, then a value of it."""
         mean = self.mean
@@ -109,3 +124,24 @@ class Mixture(NamedTuple):
         chosen = (u >= self.logits.softmax(-1).cumsum(-1)[..., :-1]).sum(-1, keepdim=True)
         z = FAMILIES[self.family].draw(u, generator)
         return (mean.gather(-1, chosen) + self.scale.gather(-1, chosen) * z).squeeze(-1)
+
+
+class Bernoulli(NamedTuple):
+    """A batch of binary variables, given by logits of p(x = 1), with methods as `Mixture` has them."""
+
+    logits: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """ln p(x) in nats."""
+        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
+
+    def at_temperature(self, temperature: float) -> "Bernoulli":
+        """The variables with logits / T; T = 0 is the likelier value, 0 where both are as likely."""
+        if temperature == 1:
+            return self
+        likelier = (self.logits > 0).to(self.logits) - 0.5
+        return Bernoulli(self.logits / temperature if temperature else likelier * torch.inf)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One draw of each variable, 0 or 1."""
+        return torch.bernoulli(self.logits.sigmoid(), generator=generator)

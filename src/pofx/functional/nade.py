@@ -22,6 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..core import OnStep
+from .temperature import thresholds
+
 BLOCK = 8  # variables a block: fewer waste time on calls, more on multiplications with the zeros of the triangle
 ROWS = 256  # events at a time: their states of one block stay in the cache
 
@@ -145,15 +148,17 @@ def nade_sample(
     window: int | None = None,
     given: Tensor | None = None,
     generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+    on_step: OnStep | None = None,
 ) -> Tensor:
     """n draws x (n, D) in {0, 1}, variables in visiting order as in `nade_logits`; time O(n·D·H), memory O(n·(D + H)).
 
     `given` (n, D) holds values to keep, and -1 where a value is to be drawn given the ones before it.
-    `generator` must live on the device of W.
+    `generator` must live on the device of W. `temperature` divides the logits, `on_step(variables drawn, D)` follows each.
     """
     act = ACTIVATIONS[activation].apply
     u = torch.rand(n, len(W), dtype=W.dtype, device=W.device, generator=generator)
-    threshold = torch.logit(u) - b  # u < sigmoid(b + V h)  <=>  logit(u) - b < V h
+    threshold = thresholds(u, temperature) - b  # T = 1: u < sigmoid(b + V h)  <=>  logit(u) - b < V h
     if given is not None:  # every logit is above -inf, none above inf
         threshold = torch.where(given < 0, threshold, (0.5 - given) * torch.inf)
     threshold = threshold.T.contiguous()
@@ -167,4 +172,6 @@ def nade_sample(
         a.addcmul_(columns[d], rows[d])
         if window is not None and d >= window:
             a.addcmul_(columns[d - window], rows[d - window], value=-1)
+        if on_step:
+            on_step(d + 1, len(W))
     return x.T

@@ -18,7 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..core import OnStep
 from .nade import ACTIVATIONS, Activation
+from .temperature import sharpened
 
 BLOCK = 16  # variables at a time: B·16·(H + K) numbers of memory
 ROWS = 256  # events at a time
@@ -131,22 +133,26 @@ def categorical_nade_sample(
     window: int | None = None,
     given: Tensor | None = None,
     generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+    on_step: OnStep | None = None,
 ) -> Tensor:
     """n draws of codes x (n, D) int64, variables in visiting order; time O(n·D·K·H), memory O(n·(D + H + K)).
 
     `given` (n, D) int64 holds codes to keep, and -1 where a value is to be drawn given the ones before it.
-    `generator` must live on the device of W.
+    `generator` must live on the device of W. `temperature` divides the logits, `on_step(variables drawn, D)` follows each.
     """
     act = ACTIVATIONS[activation].apply
     u = torch.rand(n, len(W), dtype=W.dtype, device=W.device, generator=generator).T
     x = torch.empty(len(W), n, dtype=torch.long, device=W.device)
     a = c.repeat(n, 1)
     for d, (x_d, u_d, W_d, V_d, b_d) in enumerate(zip(x, u, W, V, b, strict=True)):
-        cumulative = torch.addmm(b_d, act(a), V_d.T).softmax(1).cumsum(1)
+        cumulative = sharpened(torch.addmm(b_d, act(a), V_d.T), temperature).softmax(1).cumsum(1)
         drawn = torch.searchsorted(cumulative, u_d.unsqueeze(1) * cumulative[:, -1:], right=True).squeeze(1)
         drawn = drawn.clamp_(max=len(b_d) - 1)
         x_d.copy_(drawn if given is None else torch.where(given[:, d] < 0, drawn, given[:, d]))
         a += W_d[x_d]
         if window is not None and d >= window:
             a -= W[d - window, x[d - window]]
+        if on_step:
+            on_step(d + 1, len(W))
     return x.T

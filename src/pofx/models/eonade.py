@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
@@ -14,11 +13,12 @@ from ..core import (
     Batch,
     ConfigError,
     DataError,
+    DrawsStepwise,
     Encodes,
     GenerativeModel,
     Inpaints,
+    OnStep,
     Player,
-    Samples,
     ScoresAnomalies,
     TractableDensity,
     adam,
@@ -27,7 +27,8 @@ from ..core import (
     suggest,
 )
 from ..functional.likelihoods import log_mean_exp
-from ..functional.mixtures import Mixture, floored_scale
+from ..functional.mixtures import Bernoulli, Mixture, floored_scale
+from ..functional.temperature import check_temperature
 from ..nn.mlp import mlp
 from ..nn.order import visiting_order
 
@@ -35,19 +36,7 @@ LIKELIHOODS = ("bernoulli", "gaussian")
 CHUNK = 4_000_000  # numbers of the first layer held at once while conditionals are evaluated
 
 
-class Bernoulli(NamedTuple):
-    """A batch of binary variables, given by logits of p(x = 1); the same methods as `Mixture`."""
-
-    logits: Tensor
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        return torch.bernoulli(self.logits.sigmoid(), generator=generator)
-
-
-class EoNADE(GenerativeModel, Samples, TractableDensity, Encodes, Inpaints, ScoresAnomalies):
+class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints, ScoresAnomalies):
     """A density for every order of visiting the variables, from one network that is told which variables are observed.
 
     For an order o, p_o(x) = prod_d p(x_{o_d} | x_{o_<d}); every conditional is an output of one multi-layer perceptron that is
@@ -200,30 +189,42 @@ class EoNADE(GenerativeModel, Samples, TractableDensity, Encodes, Inpaints, Scor
         flat = self._flat(torch.where((aim | given).view_as(x), x, 0))
         return log_mean_exp(torch.stack([self._chain(flat, given, *self._arranged(o[None], aim)) for o in self.orders]))
 
-    def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """n events (n, *event_shape), each drawn along one of the model's orders, chosen at random."""
+    def sample(
+        self, n: int, condition: Any = None, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
+        """n events (n, *event_shape), each drawn along one of the model's orders, chosen at random.
+
+        A `temperature` sharpens the conditionals (of real values as `Mixture.at_temperature`), not the choice of the order.
+        """
         self.refuse_condition(condition)
         x = torch.zeros(n, *self.event_shape, dtype=self.first.weight.dtype, device=self.device)
-        return self.inpaint(x, torch.zeros_like(x, dtype=torch.bool), generator)
+        return self.inpaint(x, torch.zeros_like(x, dtype=torch.bool), generator, temperature, on_step)
 
     @torch.no_grad()
-    def inpaint(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
         """Keep x where `mask` (boolean, of the shape of x or of one event) is True, draw the rest given all of it.
 
         The observed variables come first, the missing ones follow as in one of the model's orders, drawn for each event: an
         exact draw from p(missing | observed) of the member with that order, so that draws follow `log_prob_given`. It is not
         the conditional of the ensemble `log_prob`, whose orders visit the two in turns, and which is not tractable.
         """
-        observed = self._subset(x, mask, "mask")
+        observed, temperature = self._subset(x, mask, "mask"), check_temperature(temperature)
         flat = self._flat(torch.where(observed.view_as(x), x, 0)).clone()
         drawn = torch.randint(len(self.orders), (len(x),), device=x.device, generator=generator)
         order, counts = self._arranged(self.orders if len(self.orders) == 1 else self.orders[drawn], ~observed)
         a, (value, flag) = self.first(_visible(flat, observed)), self.first.weight.T.contiguous().chunk(2)
         row = torch.arange(len(x), device=x.device)
-        for o, c in zip(order.unbind(1), counts.unbind(1), strict=True):
+        for t, (o, c) in enumerate(zip(order.unbind(1), counts.unbind(1), strict=True), 1):
             output = self._last(self.middle(a)[:, None], o[:, None]).squeeze(1)
-            flat[row, o] = torch.where(c, self._conditional(output).sample(generator), flat[row, o])
+            new = self._conditional(output).at_temperature(temperature).sample(generator)
+            flat[row, o] = torch.where(c, new, flat[row, o])
             a += flat[row, o, None] * value[o] + flag[o]
+            if on_step:
+                on_step(t, order.shape[1])
         return flat.view(x.shape)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """MADE: Masked Autoencoder for Distribution Estimation, Germain, Gregor, Murray and Larochelle, 2015."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,10 +14,11 @@ from ..core import (
     Batch,
     Completes,
     ConfigError,
+    DrawsStepwise,
     Encodes,
     GenerativeModel,
+    OnStep,
     Player,
-    Samples,
     ScoresAnomalies,
     TractableDensity,
     adam,
@@ -24,13 +26,14 @@ from ..core import (
     suggest,
 )
 from ..functional.likelihoods import bernoulli_log_prob, log_mean_exp
+from ..functional.temperature import check_temperature, thresholds
 from ..nn.masked import MaskedLinear, spread_degrees
 from ..nn.order import visiting_order
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
-class MADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, ScoresAnomalies):
+class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes, ScoresAnomalies):
     """A density of binary vectors or pictures: an autoencoder whose masks hide from each output what comes after it.
 
     p(x) = prod_d p(x_{o_d} | x_{o_<d}) for variables in the visiting order o, all D conditionals in one pass through the
@@ -137,13 +140,23 @@ class MADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
         return {"nll": -bernoulli_log_prob(flat, self.logits(flat, member)).mean()}
 
     @torch.no_grad()
-    def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """n events (n, *event_shape) in {0, 1}, each from a member drawn for it, variable by variable in its order."""
+    def sample(
+        self, n: int, condition: Any = None, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
+        """n events (n, *event_shape) in {0, 1}, each from a member drawn for it, variable by variable in its order.
+
+        `temperature` divides the logits (the member is drawn as ever), `on_step(done, total)` counts variables of each member.
+        """
         self.refuse_condition(condition)
-        return self._draw(torch.ones(self.masks, n, device=self.device), self._thresholds(n, generator), generator)
+        threshold = self._thresholds(n, generator, temperature)
+        return self._draw(torch.ones(self.masks, n, device=self.device), threshold, generator, on_step)
 
     @torch.no_grad()
-    def complete(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def complete(
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
         """x (n, *event_shape) where `mask` (the same shape, boolean) is True, the rest drawn by a member in its order.
 
         Where all members share an order, a member is drawn with its probability given the kept variables that come before
@@ -151,7 +164,7 @@ class MADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
         each has its own (order="random", masks > 1) all members are as likely.
         """
         kept, flat = mask.flatten(1), self._flat(torch.where(mask, x, torch.zeros_like(x)))
-        threshold = self._thresholds(len(x), generator)
+        threshold = self._thresholds(len(x), generator, temperature)
         threshold = torch.where(kept, (0.5 - flat) * torch.inf, threshold)  # -inf is passed for sure, +inf never
         weights = torch.ones(self.masks, len(x), device=self.device)
         if self.masks > 1 and bool((self.orders == self.orders[0]).all()):
@@ -160,25 +173,30 @@ class MADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
             logits = torch.stack([self.logits(flat, s) for s in range(self.masks)])
             terms = nn.functional.logsigmoid(torch.where(flat > 0, logits, -logits))
             weights = torch.where(first, terms, 0).sum(2).softmax(0)
-        return self._draw(weights, threshold, generator)
+        return self._draw(weights, threshold, generator, on_step)
 
-    def _thresholds(self, n: int, generator: torch.Generator | None) -> Tensor:
+    def _thresholds(self, n: int, generator: torch.Generator | None, temperature: float) -> Tensor:
+        temperature = check_temperature(temperature)
         weight = self.output.weight
         u = torch.rand(n, self.dims, dtype=weight.dtype, device=weight.device, generator=generator)
-        return torch.logit(u)  # u < sigmoid(logit of x_d)  <=>  logit(u) < logit of x_d
+        return thresholds(u, temperature)
 
-    def _draw(self, weights: Tensor, threshold: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _draw(
+        self, weights: Tensor, threshold: Tensor, generator: torch.Generator | None, on_step: OnStep | None = None
+    ) -> Tensor:
         """Events whose variables are 1 where their logit exceeds the threshold (n, D), by members with weights (S, n)."""
         x = torch.empty_like(threshold)
         member = torch.zeros(len(x), dtype=torch.long, device=x.device)
         if self.masks > 1 and len(x):
             member = torch.multinomial(weights.T, 1, generator=generator).squeeze(1)
-        for s in member.unique().tolist():
+        members = member.unique().tolist()
+        for i, s in enumerate(members):
             rows, order = (member == s).nonzero(), self.orders[s]
-            x[rows, order] = self._run(s, threshold[rows, order].T).T
+            report = on_step and partial(_report, on_step, i * self.dims, len(members) * self.dims)
+            x[rows, order] = self._run(s, threshold[rows, order].T, report).T
         return x.view(-1, *self.event_shape)
 
-    def _run(self, member: int, threshold: Tensor) -> Tensor:
+    def _run(self, member: int, threshold: Tensor, report: Callable[[int], None] | None = None) -> Tensor:
         """One member's draws (D, n) from thresholds (D, n), variables in its order.
 
         A unit of degree d is final once d variables are known and no earlier output sees it, so each is computed once, in the
@@ -201,7 +219,13 @@ class MADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
             if direct is not None:
                 logit += direct[d, :d] @ states[0][:d]
             torch.gt(logit, threshold[d], out=states[0][d])
+            if report:
+                report(d + 1)
         return states[0]
+
+
+def _report(on_step: OnStep, before: int, total: int, drawn: int) -> None:
+    on_step(before + drawn, total)
 
 
 class _Block(NamedTuple):

@@ -13,11 +13,12 @@ from ..core import (
     Completes,
     ConfigError,
     DataError,
+    DrawsStepwise,
     Encodes,
     GenerativeModel,
     LevelGrid,
+    OnStep,
     Player,
-    Samples,
     ScoresAnomalies,
     TractableDensity,
     adam,
@@ -31,10 +32,11 @@ from ..core import (
 from ..functional.likelihoods import bernoulli_log_prob
 from ..functional.nade import ACTIVATIONS, nade_logits, nade_sample
 from ..functional.nade_categorical import categorical_nade_log_prob, categorical_nade_sample
+from ..functional.temperature import check_temperature
 from ..nn.order import visiting_order
 
 
-class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, ScoresAnomalies):
+class NADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes, ScoresAnomalies):
     """A density of discrete vectors or pictures, one variable after the other, with one hidden layer shared by all.
 
     p(x) = prod_d p(x_{o_d} | x_{o_<d}), p(x_{o_d} = 1 | x_{o_<d}) = sigmoid(b_{o_d} + V_{o_d} h_d),
@@ -45,6 +47,7 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
     2·D·K·H + H + D·K parameters, time O(B·D·K·H).
     `order` is the visiting order: "raster", "snake", "random" (drawn from `order_seed`) or a list of all variable indices.
     `window` is how many of the variables visited before it a conditional sees: AR(window). None: all of them.
+    `weight_decay` = λ adds λ/2 ‖θ‖² to the loss, for data of few rows.
     Raises `ConfigError` for an unknown activation or order and for sizes below 1.
     Source: The Neural Autoregressive Distribution Estimator, Hugo Larochelle and Iain Murray, 2011.
 
@@ -67,12 +70,15 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
         order_seed: int = 0,
         window: int | None = None,
         learning_rate: float = 3e-3,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation {activation!r} is unknown: {suggest(activation, ACTIVATIONS)}.")
         if hidden < 1:
             raise ConfigError(f"hidden must be at least 1, got {hidden}: give the number of hidden units.")
+        if not 0 <= weight_decay < float("inf"):
+            raise ConfigError(f"weight_decay must be a number of at least 0, got {weight_decay}: 0 leaves the weights free.")
         if not isinstance(levels, int) or levels < 2:
             raise ConfigError(f"levels must be a whole number of at least 2 (the values of a variable), got {levels!r}.")
         if window is not None and (not isinstance(window, int) or window < 1):
@@ -82,7 +88,8 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
             )
         self.event_shape = tuple(event_shape)
         self.support = discrete_support(levels, self.event_shape)
-        self.levels, self.activation, self.window, self.learning_rate = levels, activation, window, learning_rate
+        self.levels, self.activation, self.window = levels, activation, window
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.register_buffer("order", visiting_order(order, self.event_shape, order_seed))
         self._natural = self.order.tolist() == list(range(self.dims))
         ones = self.dims / 2 if levels == 2 else self.dims  # about so many inputs are 1 in an event
@@ -131,12 +138,21 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
         x = self._visited(self.check(x).flatten(1).to(self.W.dtype), 1)
         return bernoulli_log_prob(x, nade_logits(x, *self._network()))
 
-    def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """n events (n, *event_shape) inside the support, drawn variable by variable in the visiting order."""
-        self.refuse_condition(condition)
-        return self._draw(n, None, generator)
+    def sample(
+        self, n: int, condition: Any = None, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
+        """n events (n, *event_shape) inside the support, drawn variable by variable in the visiting order.
 
-    def complete(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        `temperature` divides the logits, `on_step(variables drawn, dims)` is called after each: see `DrawsStepwise`.
+        """
+        self.refuse_condition(condition)
+        return self._draw(n, None, generator, temperature, on_step)
+
+    def complete(
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
         """x where `mask` is True (the same shape, boolean), other variables drawn given all that were visited before them.
 
         Where the kept variables are the first that the model visits these are draws from p(missing | observed).
@@ -147,13 +163,15 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
                 f"shape {tuple(mask.shape)}: pass mask.bool().expand_as(x)."
             )
         codes = self._codes(torch.where(mask, x, torch.zeros_like(x)))
-        return self._draw(len(x), torch.where(mask.flatten(1), codes, -1), generator)
+        return self._draw(len(x), torch.where(mask.flatten(1), codes, -1), generator, temperature, on_step)
 
-    def _draw(self, n: int, given: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def _draw(
+        self, n: int, given: Tensor | None, generator: torch.Generator | None, temperature: float, on_step: OnStep | None
+    ) -> Tensor:
         """n events; `given` (n, dims) holds codes to keep and -1 for variables to draw."""
         sample = nade_sample if self.levels == 2 else categorical_nade_sample
         given = None if given is None else self._visited(given, 1)
-        codes = sample(n, *self._network(), given=given, generator=generator)
+        codes = sample(n, *self._network(), given, generator, check_temperature(temperature), on_step)
         if not self._natural:
             codes = codes.index_select(1, self.order.argsort())
         return from_codes(codes, self.support, self.W.dtype).reshape(n, *self.event_shape)
@@ -174,7 +192,11 @@ class NADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Score
 
     def players(self) -> list[Player]:
         """One player, which minimises the mean negative log-likelihood `nll` in nats."""
-        return [Player("model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate))]
+        return [
+            Player(
+                "model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate, weight_decay=self.weight_decay)
+            )
+        ]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         return {"nll": -self.log_prob(batch.x).mean()}

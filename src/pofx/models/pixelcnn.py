@@ -1,7 +1,6 @@
 """PixelCNN, plain and gated: masked convolutional networks for the chain rule over pixels."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,10 +13,11 @@ from ..core import (
     Batch,
     Completes,
     ConfigError,
+    DrawsStepwise,
     Encodes,
     GenerativeModel,
+    OnStep,
     Player,
-    Samples,
     ScoresAnomalies,
     TractableDensity,
     adam,
@@ -36,7 +36,7 @@ AT_ONCE = 128  # pictures drawn together; more leave the processor's cache
 POOLED = 4  # features are averaged over a grid of at most 4 by 4 cells
 
 
-class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomalies, Completes):
+class PixelCNN(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, ScoresAnomalies, Completes):
     """A density of pictures, pixel by pixel in raster order, R before G before B, from masked convolutions.
 
     p(x) = prod over sub-pixels i of p(x_i | x_<i), every factor read from one pass of the network in training, and from a
@@ -76,7 +76,7 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
         learning_rate: float = 1e-3,
     ) -> None:
         super().__init__()
-        self.event_shape, self.levels = tuple(event_shape), levels
+        self.event_shape, self.levels, self.classes = tuple(event_shape), levels, classes
         self.dropout, self.learning_rate = dropout, learning_rate
         self._check_arguments(levels, kind, hidden, layers, (first_kernel, kernel), classes, dropout)
         colours = self.event_shape[0]
@@ -158,7 +158,7 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
         condition: Tensor | None = None,
         generator: torch.Generator | None = None,
         temperature: float = 1.0,
-        on_step: Callable[[int, int], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> Tensor:
         """n pictures (n, C, H, W), of the labels `condition` (n,) where the model has classes, else of labels at random.
 
@@ -169,19 +169,18 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
 
     @torch.no_grad()
     def complete(
-        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, condition: Tensor | None = None
-    ) -> Tensor:
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None, condition: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """x where mask is True, the other sub-pixels drawn in raster order, each given all before it, kept or drawn."""
         mask = mask.expand_as(x)
         self.check(torch.where(mask, x, torch.zeros_like(x)))
-        return self._draw(len(x), condition, generator, 1.0, None, torch.where(mask, x, torch.nan))
+        return self._draw(len(x), condition, generator, temperature, on_step, torch.where(mask, x, torch.nan))
 
     def _draw(
         self, n: int, condition: Tensor | None, generator: torch.Generator | None, temperature: float,
-        on_step: Callable[[int, int], None] | None, given: Tensor | None,
+        on_step: OnStep | None, given: Tensor | None,
     ) -> Tensor:  # fmt: skip
-        if temperature < 0:
-            raise ConfigError(f"temperature must be at least 0, got {temperature}: 1 samples the model, 0 is greedy.")
         if self.condition is not None and condition is None:
             condition = torch.randint(self.condition.num_embeddings, (n,), device=self.device, generator=generator)
         shifts, dtype = self._shifts(condition, n), self.out.weight.dtype
@@ -226,5 +225,5 @@ class PixelCNN(GenerativeModel, Samples, TractableDensity, Encodes, ScoresAnomal
         return {"nll": -self._log_prob(self.check(batch.x), shifts, self.dropout).mean()}
 
 
-def _report(on_step: Callable[[int, int], None], before: int, total: int, drawn: int) -> None:
+def _report(on_step: OnStep, before: int, total: int, drawn: int) -> None:
     on_step(before + drawn, total)

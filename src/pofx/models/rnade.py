@@ -13,10 +13,11 @@ from ..core import (
     Batch,
     Completes,
     ConfigError,
+    DrawsStepwise,
     Encodes,
     GenerativeModel,
+    OnStep,
     Player,
-    Samples,
     ScoresAnomalies,
     TractableDensity,
     adam,
@@ -26,12 +27,13 @@ from ..core import (
 )
 from ..functional.mixtures import FAMILIES, Mixture, floored_scale
 from ..functional.nade import ACTIVATIONS
+from ..functional.temperature import check_temperature
 from ..nn.order import visiting_order
 
 CHUNK = 400_000  # numbers of the largest tensor held at once while rows are evaluated: about a processor's cache
 
 
-class RNADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, ScoresAnomalies):
+class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes, ScoresAnomalies):
     """A density of real-valued rows, one variable after the other: each is a mixture whose parameters a hidden layer predicts.
 
     p(x) = ∏_d Σ_c α_dc f((x_{o_d} − μ_dc) / σ_dc) / σ_dc for D variables in the visiting order o, f Gaussian or Laplace, with
@@ -144,24 +146,36 @@ class RNADE(GenerativeModel, Samples, TractableDensity, Encodes, Completes, Scor
         """The q-quantile (0 < q < 1) of each variable given the variables of x before it, (n, D), columns as in `pit`."""
         return self._columns(self._each(x, lambda conditionals, _: conditionals.quantile(q)))
 
-    def sample(self, n: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """n events (n, *event_shape), drawn variable by variable in the visiting order."""
+    def sample(
+        self, n: int, condition: Any = None, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
+        """n events (n, *event_shape), drawn variable by variable in the visiting order.
+
+        A `temperature` T takes components by α^(1/T), normalised, and values of scale √T·σ (Laplace: T·σ), at 0 the location
+        of the likeliest component (`Mixture.at_temperature`). `on_step(variables drawn, dims)` is called after each.
+        """
         self.refuse_condition(condition)
         x = torch.zeros(n, *self.event_shape, dtype=self.W.dtype, device=self.device)
-        return self.complete(x, torch.zeros_like(x, dtype=torch.bool), generator)
+        return self.complete(x, torch.zeros_like(x, dtype=torch.bool), generator, temperature, on_step)
 
     @torch.no_grad()
-    def complete(self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def complete(
+        self, x: Tensor, mask: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Tensor:  # fmt: skip
         """Keep x where `mask` is True, draw the rest in the visiting order given all variables before; time O(n·D·H·C)."""
-        x = self._rows(self.check(torch.where(mask, x, torch.zeros_like(x))))
+        x, temperature = self._rows(self.check(torch.where(mask, x, torch.zeros_like(x)))), check_temperature(temperature)
         kept = mask.flatten(1)[:, self.order]
         a = self.c.repeat(len(x), 1)
         with torch.autocast(x.device.type, enabled=False):
             for d, variable in enumerate(self.order):
                 h = ACTIVATIONS[self.activation].apply(a * self.rho[variable])
-                drawn = self._mixture(torch.addmm(self.b[variable], h, self.V[variable])).sample(generator)
-                x[:, d] = torch.where(kept[:, d], x[:, d], drawn)
+                conditional = self._mixture(torch.addmm(self.b[variable], h, self.V[variable])).at_temperature(temperature)
+                x[:, d] = torch.where(kept[:, d], x[:, d], conditional.sample(generator))
                 a.addcmul_(x[:, d, None], self.W[variable])
+                if on_step:
+                    on_step(d + 1, self.dims)
         return self._columns(x).view(-1, *self.event_shape)
 
     @torch.no_grad()

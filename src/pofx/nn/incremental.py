@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..functional.temperature import check_temperature, sharpened, thresholds
 from .masked_conv import MaskedConv2d
 
 Index = int | Tensor
@@ -32,11 +33,11 @@ class Choice:
     """
 
     def __init__(self, uniforms: Tensor, levels: int, temperature: float = 1.0, given: Tensor | None = None) -> None:
-        self.levels, self.temperature = levels, temperature
+        self.levels, self.temperature = levels, check_temperature(temperature)
         self.uniforms = _batch_last(uniforms)
         self.given = None if given is None else _batch_last(given)
-        if levels == 2:  # u < sigmoid(logit / T)  <=>  T logit(u) < logit
-            self.threshold = temperature * self.uniforms.logit() if temperature else torch.zeros_like(self.uniforms)
+        if levels == 2:
+            self.threshold = thresholds(self.uniforms, self.temperature)
             if self.given is not None:
                 fixed = torch.where(self.given > 0.5, -torch.inf, torch.inf).to(self.threshold)
                 self.threshold = torch.where(self.given.isnan(), self.threshold, fixed)
@@ -47,11 +48,8 @@ class Choice:
             threshold = self.threshold[colour, row, column]
             return logits.view(threshold.shape) > threshold
         u = self.uniforms[colour, row, column]
-        if self.temperature:
-            share = (logits / self.temperature).softmax(0).cumsum(0)
-            code = (share <= u.flatten() * share[-1]).sum(0).clamp_(max=self.levels - 1)
-        else:
-            code = logits.argmax(0)
+        share = sharpened(logits, self.temperature, 0).softmax(0).cumsum(0)
+        code = (share <= u.flatten() * share[-1]).sum(0).clamp_(max=self.levels - 1)
         value = code.view(u.shape).to(u.dtype) / (self.levels - 1)
         if self.given is None:
             return value

@@ -2,7 +2,7 @@
 
 At a pixel every layer advances by one cell, its neighbours' states at hand. What depends on the rows above alone is computed
 once a row, for all columns and layers at once, and so is the right-to-left direction, which runs over a row when it is drawn
-and enters below it. Eight calls a layer and pixel remain: what is linear between two cells is one matrix.
+and enters below it. Seven calls a layer and pixel remain: what is linear between two cells is one matrix.
 """
 
 from collections.abc import Iterator
@@ -21,16 +21,20 @@ class RecurrentCache(PixelCache):
 
     `line` (layers + 1, (1 + width)·5h, n) holds a row, after an empty pixel: 5h numbers a pixel are the layer's input x (2h),
     the sum of the skip connections so far (2h) and the state s (h). The gates read the pixel before and the x of this one,
-    the next layer's x and sum are read from this one: both are slices.
+    the next layer's x and sum are read from this one: both are slices. `condition` is maps (n, maps, H, W), all of them known.
     """
 
-    def __init__(self, stack: RecurrentStack, head: tuple[MaskedConv2d, MaskedConv2d], n: int, size: tuple[int, int]) -> None:
+    def __init__(
+        self, stack: RecurrentStack, head: tuple[MaskedConv2d, MaskedConv2d], n: int, size: tuple[int, int],
+        condition: Tensor | None = None,
+    ) -> None:  # fmt: skip
         self.width = width = size[1] + stack.extra
         super().__init__(stack.first, stack.first.kernel_size[0] - 1, head, n, (size[0], width))
         self.size, self.diagonal, self.hidden = size, stack.diagonal, stack.hidden
         self.merge = matrix(stack.merge), bias_column(stack.merge)
         self._take_first(stack.first)
         self._take_layers(stack.layers)
+        self.condition = None if condition is None else F.pad(condition, (0, stack.extra)).permute(2, 3, 1, 0).contiguous()
         layers, h, zeros = len(stack.layers), stack.hidden, self.x.new_zeros
         self.line, self.right = zeros(layers + 1, (1 + width) * 5 * h, n), zeros(layers, width + 1, h, n)
         self.cells, self.cells_above, self.right_cells = (zeros(layers, 1 + width, h, n) for _ in range(3))
@@ -47,6 +51,8 @@ class RecurrentCache(PixelCache):
     def _take_layers(self, layers: list[RecurrentBlock]) -> None:
         inputs, biases, states = (torch.stack(parts).mT for parts in zip(*(b.lstm.weights() for b in layers), strict=True))
         outs, h = torch.stack([matrix(block.out) for block in layers]), self.hidden
+        inputs, conditions = inputs.tensor_split((2 * h if self.diagonal else 4 * h,), 3)
+        self.condition_weights = conditions.unbind(1)
         gap = outs.new_zeros(len(layers), 4 * h, 2 * h)
         if self.diagonal:  # the pixel before by its state, the row above by that of its column
             self.enter = torch.cat([gap, gap, states[:, 0, 1], inputs[:, 0]], 2)
@@ -91,19 +97,23 @@ class RecurrentCache(PixelCache):
         self.seen_above = torch.addmm(bias, above, seen.reshape(-1, width * self.n))
         line = self.line[:-1].unflatten(1, (1 + width, 5 * h))[:, 1:]
         if self.diagonal and row:
-            self._run_right_to_left(line[:, :, : 2 * h])
+            self._run_right_to_left(row - 1, line[:, :, : 2 * h])
         states = line[:, :, 4 * h :] if self.diagonal else F.pad(line[:, :, 4 * h :], (0, 0, 0, 0, 1, 1))
         self.from_above.copy_(self.bias)
+        if self.condition is not None:
+            self.from_above += self.condition_weights[0][:, None] @ self.condition[row]
         for j, weight in enumerate(self.taps.unbind(1)):
             self.from_above += weight[:, None] @ states[:, j : j + width]
         torch.add(self.leave_bias, self.right_leave @ self.right[:, :width], out=self.to_next)
         self.cells_above.copy_(self.cells)
 
-    def _run_right_to_left(self, x: Tensor) -> None:
-        """States of the right-to-left direction in the row that has been drawn, all layers at once."""
+    def _run_right_to_left(self, row: int, x: Tensor) -> None:
+        """States of the right-to-left direction in a row that has been drawn, from its x, all layers at once."""
         weight, bias, weight_above, weight_before = self.right_weights
         width = self.width
         a = weight[:, None] @ x + bias[:, None] + weight_above[:, None] @ self.right[:, :width]
+        if self.condition is not None:
+            a += self.condition_weights[1][:, None] @ self.condition[row]
         parts = self.right_gates.unflatten(1, (4, -1)).unbind(1)
         for column in reversed(range(width)):
             torch.baddbmm(a[:, column], weight_before, self.right[:, column + 1], out=self.right_gates).sigmoid_()
@@ -126,4 +136,4 @@ def _advance(gates: tuple[Tensor, ...], before: Tensor, cell: Tensor, state: Ten
     """Cells and states (..., h, n) after one step, from the gates σ(i), σ(f), σ(-2g), σ(o)."""
     i, f, g, o = gates
     torch.addcmul(i, i, g, value=-2, out=cell).addcmul_(f, before)
-    torch.addcmul(o, o, torch.mul(cell, -2).sigmoid_(), value=-2, out=state)
+    torch.mul(o, torch.tanh(cell), out=state)  # a few cells: one call fewer is worth more than a sigmoid's speed

@@ -162,6 +162,7 @@ class PixelLSTM(nn.Module):
 
     The input enters by a 1×1 convolution (diagonal; the two directions run as one and are added) or by one that also sees
     the pixel to the left (row). Of a picture with C colours channel i belongs to colour i mod C and sees no later colour.
+    Maps of a condition (height, width, n, condition) enter beside it by a 1×1 convolution without a mask.
 
     >>> PixelLSTM("diagonal", 8, 4)(torch.zeros(3, 3, 2, 8)).shape
     torch.Size([3, 3, 2, 4])
@@ -170,10 +171,10 @@ class PixelLSTM(nn.Module):
     mask: Tensor
     scale: Tensor
 
-    def __init__(self, kind: str, maps: int, hidden: int, colours: int = 1) -> None:
+    def __init__(self, kind: str, maps: int, hidden: int, colours: int = 1, condition: int = 0) -> None:
         super().__init__()
         self.kind = kind
-        directions, inputs, taps = (1, 2 * maps, 3) if kind == "row" else (2, maps, 2)
+        directions, inputs, taps = (1, 2 * maps + condition, 3) if kind == "row" else (2, maps + condition, 2)
         fan = inputs + taps * hidden
         self.input_weight = nn.Parameter(torch.randn(directions, inputs, 4 * hidden) / fan**0.5)
         self.state_weight = nn.Parameter(torch.randn(directions, taps, hidden, 4 * hidden) / fan**0.5)
@@ -181,6 +182,7 @@ class PixelLSTM(nn.Module):
         self.bias = nn.Parameter((gate == 1).float().repeat(directions, 1, 1))  # a new layer remembers
         mask = torch.arange(maps)[:, None] % colours <= torch.arange(hidden).repeat(4) % colours
         mask = torch.cat([torch.ones_like(mask), mask]) if kind == "row" else mask
+        mask = torch.cat([mask, mask.new_ones(condition, 4 * hidden)])
         self.register_buffer("mask", mask, persistent=False)
         self.register_buffer("scale", 1 - 3 * (gate == 2).int(), persistent=False)
 
@@ -188,12 +190,14 @@ class PixelLSTM(nn.Module):
         """Weights of the input, bias and weights of the states as they are used: masked, the parts of the gate g times -2."""
         return self.input_weight * self.mask * self.scale, self.bias * self.scale, self.state_weight * self.scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(height, width, n, maps) to (height, width, n, hidden)."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(height, width, n, maps), with maps of a condition where there is one, to (height, width, n, hidden)."""
         height, width, n, _ = x.shape
         sweep = sweep_over(self.kind, height, width, x.device)
         if self.kind == "row":
             x = torch.cat([F.pad(x, (0, 0, 0, 0, 1, -1)), x], 3)
+        if condition is not None:
+            x = torch.cat([x, condition], 3)
         input_weight, bias, state_weight = self.weights()
         x = x.flatten(0, 1).index_select(0, sweep.pixel.flatten()).unflatten(0, sweep.pixel.shape)
         a = torch.baddbmm(bias, x.flatten(1, 2), input_weight).unflatten(1, (height * width, n))
@@ -204,9 +208,9 @@ class PixelLSTM(nn.Module):
 class RecurrentBlock(nn.Module):
     """An LSTM, and a 1×1 convolution from its states to the residual of the next layer and the skip connection to the end."""
 
-    def __init__(self, kind: str, hidden: int, colours: int) -> None:
+    def __init__(self, kind: str, hidden: int, colours: int, condition: int) -> None:
         super().__init__()
-        self.lstm = PixelLSTM(kind, 2 * hidden, hidden, colours)
+        self.lstm = PixelLSTM(kind, 2 * hidden, hidden, colours, condition)
         self.out = MaskedConv2d(hidden, 4 * hidden, colours=colours)
 
 
@@ -217,11 +221,11 @@ class RecurrentStack(nn.Module):
     in the paper's form nothing from right to left tells of the last pixel of the row above.
     """
 
-    def __init__(self, kind: str, colours: int, hidden: int, layers: int, first_kernel: int) -> None:
+    def __init__(self, kind: str, colours: int, hidden: int, layers: int, first_kernel: int, condition: int = 0) -> None:
         super().__init__()
         self.hidden, self.diagonal, self.extra = hidden, kind == "diagonal", int(kind == "diagonal")
         self.first = MaskedConv2d(colours, 2 * hidden, (first_kernel // 2 + 1, first_kernel), "A", colours)
-        self.blocks = nn.ModuleList(RecurrentBlock(kind, hidden, colours) for _ in range(layers))
+        self.blocks = nn.ModuleList(RecurrentBlock(kind, hidden, colours, condition) for _ in range(layers))
         self.merge = MaskedConv2d(2 * hidden, 2 * hidden, colours=colours)
 
     @property
@@ -229,13 +233,15 @@ class RecurrentStack(nn.Module):
         """The blocks, from the first."""
         return cast(list[RecurrentBlock], list(self.blocks))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (n, 2 hidden, height, width) from pictures (n, colours, height, width)."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Features (n, 2 hidden, height, width) from pictures (n, colours, height, width) and maps of a condition."""
         width, x = x.shape[3], self.first(F.pad(x, (0, self.extra)))
         x = x.permute(2, 3, 0, 1).contiguous()  # pixels first: a 1×1 convolution is a matrix product
+        if condition is not None:
+            condition = F.pad(condition, (0, self.extra)).permute(2, 3, 0, 1)
         skip = torch.zeros_like(x)
         for block in self.layers:
-            residual, more = _pointwise(block.out, block.lstm(x)).chunk(2, 3)
+            residual, more = _pointwise(block.out, block.lstm(x, condition)).chunk(2, 3)
             x, skip = x + residual, skip + more
         return _pointwise(self.merge, (x + skip)[:, :width].relu()).relu().permute(2, 3, 0, 1)
 

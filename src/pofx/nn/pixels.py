@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions.constraints import Constraint
@@ -34,10 +35,15 @@ def check_hidden(hidden: int, colours: int) -> None:
         )
 
 
-def sub_pixel_log_prob(x: Tensor, logits: Tensor, support: Constraint) -> Tensor:
-    """ln p(x) in nats, (n,), from logits (n, 1 or K, C, H, W): Bernoulli for {0, 1}, else a softmax over K levels."""
+def sub_pixel_log_prob(x: Tensor, logits: Tensor, support: Constraint, counted: Tensor | None = None) -> Tensor:
+    """ln p(x) in nats, (n,), from logits (n, 1 or K, C, H, W): Bernoulli for {0, 1}, else a softmax over K levels.
+
+    `counted` (H, W) is False at pixels that are given, so that their ln p is 0.
+    """
     if levels_of(support) == 2:
         each = F.binary_cross_entropy_with_logits(logits.squeeze(1), x.to(logits.dtype), reduction="none")
     else:
         each = F.cross_entropy(logits, to_codes(x, support), reduction="none")
+    if counted is not None:
+        each = torch.where(counted, each, 0.0)
     return -each.flatten(1).sum(1)

@@ -1,5 +1,6 @@
 """`fit`: from a model and data to a trained model, with everything that surrounds the loop."""
 
+import inspect
 import json
 import time
 from collections.abc import Iterator
@@ -119,6 +120,7 @@ def _claim(
     if directory.config.is_file():
         config = directory.read_config()
         held = {**config["model"], "data": config.get("data", {}), "training": config.get("training", {})}
+        held["config"] = _defaults(model) | held["config"]  # arguments that are younger than the run
         different = sorted(_differences(held, wanted), key=lambda d: not d.startswith("name "))  # another model says it all
         if different:
             raise TrainingError(
@@ -133,6 +135,12 @@ def _claim(
                 "or replace it (--overwrite)."
             )
     directory.write_config(model, data=wanted["data"], training=training)
+
+
+def _defaults(model: GenerativeModel) -> dict[str, Any]:
+    parameters = inspect.signature(type(model)).parameters
+    plain: dict[str, Any] = json.loads(json.dumps({k: p.default for k, p in parameters.items() if p.default is not p.empty}))
+    return plain
 
 
 def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:

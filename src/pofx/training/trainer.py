@@ -29,8 +29,6 @@ from .settings import Settings
 from .snapshots import Snapshots
 from .stopping import EarlyStopping, StopRequest
 
-VALIDATION_BATCH = 1000  # rows scored at once
-
 
 class Trainer:
     """Training of one model on one data set: the state between steps, and the step itself."""
@@ -160,8 +158,8 @@ class Trainer:
         name = "valid/nll" if isinstance(self.model, TractableDensity) else "valid/-elbo"
         total, rows = 0.0, len(self.data.valid)
         with self.weights_to_use():
-            for start in range(0, rows, VALIDATION_BATCH):
-                batch = self.data.valid.rows(torch.arange(start, min(start + VALIDATION_BATCH, rows)))
+            for index in torch.arange(rows).split(self.model.rows_at_once):
+                batch = self.data.valid.rows(index)
                 total -= float(score(batch.to(self.engine.device).x).double().sum())
             if self.stopping.improved(total / rows, self.epoch) and self.settings.look_ahead:
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
