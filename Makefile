@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format benchmark clean
+.PHONY: demo test check format benchmark pictures clean
 
 demo: .venv/installed              ## train and judge six models on real digits, write runs/demo/report.html
 	$(BIN)/pofx compare digits --out runs/demo
@@ -21,6 +21,9 @@ format: .venv/installed-for-tests  ## let ruff arrange the code
 
 benchmark: .venv/installed-for-tests  ## measure speed against plain implementations, write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/speed.py
+
+pictures: .venv/installed          ## make the pictures of the documentation (models are trained once, into runs/docs)
+	$(BIN)/python docs/pictures.py
 
 clean:                             ## remove the environment and what the demo made
 	rm -rf .venv runs/demo
