@@ -35,10 +35,10 @@ MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
 }
 
 
-def training(build: Callable[[], Any]) -> Callable[[], Any]:
+def training(build: Callable[[], Any], bf16: bool = False) -> Callable[[], Any]:
     """A step on a batch of 16 binary pictures."""
     x = (torch.rand(ROWS, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) < 0.13).float()
-    return training_step(build(), x)
+    return training_step(build(), x, bf16)
 
 
 def sampling(build: Callable[[], Any], **options: int) -> Callable[[], Any]:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import pixel_pairs as pixels
-from nade_reference import PlainNADE, UnboundNADE
+from nade_reference import PaperNADE, PlainNADE, UnboundNADE
 from pofx.comparison import machine
 from pofx.models.nade import NADE
 from results import ratio, record
@@ -72,43 +72,35 @@ def nade_pairs() -> list[Pair]:
 
     def sampling(build: Callable[[], Any]) -> Work:
         model = build()
-        return lambda: model.sample(rows)
+        return lambda: torch.no_grad()(model.sample)(rows)
 
     def ours() -> NADE:
         return NADE((dims,), hidden)
 
-    def plain() -> PlainNADE:
-        return PlainNADE(dims, hidden)
-
-    def unbound() -> UnboundNADE:
-        return UnboundNADE(dims, hidden)
-
-    loop, better_loop = "plain loop over variables", "the same loop over unbound rows"
+    yardsticks = {
+        "": ("plain loop over variables", lambda: PlainNADE(dims, hidden)),
+        "-unbound": ("the same loop over unbound rows", lambda: UnboundNADE(dims, hidden)),
+        "-paper": ("the loop as public code writes it", lambda: PaperNADE(dims, hidden)),
+    }
     pairs = []
-    for share, data in ((0.13, "784 bits, 13 % ones (as MNIST)"), (0.5, "784 bits, 50 % ones")):
-        name = f"{share * 100:.0f}"
-        train = [lambda build=build, share=share: training(build, share) for build in (ours, plain, unbound)]
-        score = [lambda build=build, share=share: likelihood(build, share) for build in (ours, plain)]
-        pairs += [
-            Pair(f"nade-train-{name}", "nade", data, "training", loop, train[0], train[1], rows),
-            Pair(f"nade-train-{name}-unbound", "nade", data, "training", better_loop, train[0], train[2], rows),
-            Pair(f"nade-log-prob-{name}", "nade", data, "log-likelihood", loop, score[0], score[1], rows),
-            Pair(
-                f"nade-memory-{name}",
-                "nade",
-                data,
-                "training, peak memory",
-                loop,
-                train[0],
-                train[1],
-                None,
-                None,
-                "MB",
-                "lower",
-            ),
-        ]
-    draw = [lambda build=build: sampling(build) for build in (ours, plain)]
-    return [*pairs, Pair("nade-sample", "nade", "784 bits", "sampling 100", loop, draw[0], draw[1], rows, unit="samples/s")]
+    for suffix, (source, other) in yardsticks.items():
+        for share, data in ((0.13, "784 bits, 13 % ones (as MNIST)"), (0.5, "784 bits, 50 % ones")):
+            name = f"{share * 100:.0f}"
+            train = [lambda build=build, share=share: training(build, share) for build in (ours, other)]
+            score = [lambda build=build, share=share: likelihood(build, share) for build in (ours, other)]
+            memory = (None, None, "MB", "lower")
+            pairs.append(Pair(f"nade-train-{name}{suffix}", "nade", data, "training", source, *train, rows))
+            if suffix != "-unbound":  # which differs in training only
+                pairs += [
+                    Pair(f"nade-log-prob-{name}{suffix}", "nade", data, "log-likelihood", source, *score, rows),
+                    Pair(f"nade-memory-{name}{suffix}", "nade", data, "training, peak memory", source, *train, *memory),
+                ]
+        if suffix != "-unbound":
+            draw = [lambda build=build: sampling(build) for build in (ours, other)]
+            pairs.append(
+                Pair(f"nade-sample{suffix}", "nade", "784 bits", "sampling 100", source, *draw, rows, unit="samples/s")
+            )
+    return pairs
 
 
 def trainer_pairs() -> list[Pair]:
@@ -137,6 +129,11 @@ def pixel_pairs() -> list[Pair]:
             Pair(f"{key}-train", model, data, f"{kind}, training", "plain network", *train, pixels.ROWS),
             Pair(f"{key}-sample", model, data, f"{kind}, sampling", naive, *draw, pixels.ROWS, share, "samples/s"),
         ]
+    for name in ("pixelcnn plain", "pixelcnn gated"):  # the recurrent models and NADE compute in fp32 whatever the setting
+        model, kind, ours = *name.split(), pixels.MODELS[name][0]
+        sides = [lambda ours=ours, bf16=bf16: pixels.training(ours, bf16) for bf16 in (True, False)]
+        key = f"{name.replace(' ', '-')}-train-bf16"
+        pairs.append(Pair(key, model, data, f"{kind}, training in bf16", "the same in fp32", *sides, pixels.ROWS))
     made = pixels.made_sampling()
     return [
         *pairs,

@@ -9,13 +9,15 @@ from torch import Tensor
 from pofx.core import Batch, GenerativeModel
 
 
-def training_step(model: Any, x: Tensor) -> Callable[..., None]:
-    """A step on a batch, of one of our models or of a plain one: forward, backward, Adam."""
+def training_step(model: Any, x: Tensor, bf16: bool = False) -> Callable[..., None]:
+    """A step on a batch, of one of our models or of a plain one: forward (in autocast with bf16), backward, Adam."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
 
     def step(x: Tensor = x) -> None:
         optimizer.zero_grad()
-        loss = model.players()[0].loss(Batch(x))["nll"] if isinstance(model, GenerativeModel) else -model.log_prob(x).mean()
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+            ours = isinstance(model, GenerativeModel)
+            loss = model.players()[0].loss(Batch(x))["nll"] if ours else -model.log_prob(x).mean()
         loss.backward()
         optimizer.step()
 
