@@ -137,7 +137,10 @@ def main() -> None:
         parser.error("set POFX_DATA to the folder of the data sets.")
     for row in rows:
         start = time.monotonic()
-        record([reproduce(row)])
+        try:
+            record([reproduce(row)])
+        except pofx.PofxError as error:  # an interrupted run says how far it is; the same command goes on
+            raise SystemExit(f"{row.id}: {error}") from None
         console.print(f"{row.id}: written after {time.monotonic() - start:.0f} s")
 
 

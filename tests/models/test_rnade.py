@@ -307,3 +307,12 @@ def test_errors_say_what_to_do():
 def test_arguments_that_make_no_sense_are_refused(options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         RNADE((2,), **options)
+
+
+def test_weight_decay_is_a_term_of_the_loss():
+    torch.manual_seed(0)
+    model = RNADE((3,), hidden=2, components=2, weight_decay=0.5)
+    terms = model.players()[0].loss(Batch(torch.randn(4, 3)))
+    expected = 0.25 * (model.W.square().sum() + model.V.square().sum())
+    assert torch.allclose(terms["weight_decay"], expected)
+    assert set(terms) == {"nll", "weight_decay"}

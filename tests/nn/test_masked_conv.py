@@ -131,3 +131,14 @@ def test_a_gated_stack_knows_the_top_row():
     below = torch.cat([torch.randn(1, 1, 3, 4, dtype=torch.float64), x], dim=2)
     torch.testing.assert_close(stack(below)[:, :, -2:], stack(x)[:, :, -2:], rtol=0, atol=1e-12)
     assert not torch.allclose(stack(below)[:, :, 3], stack(x)[:, :, 0])
+
+
+def test_signals_do_not_vanish_in_a_deep_gated_stack():
+    torch.manual_seed(0)
+    stack, spreads = GatedStack(1, hidden=32, layers=5, first_kernel=7, kernel=3), []
+    for layer in stack.layers:
+        layer.register_forward_hook(lambda _, __, arguments: spreads.append([a.std().item() for a in arguments]))
+    stack((torch.rand(8, 1, 16, 16) < 0.5).float() * 2 - 1)
+    vertical, horizontal = zip(*spreads, strict=True)
+    assert min(horizontal) > 0.3
+    assert min(vertical) > 0.1  # 0.04 with torch's default weights, by the biases alone

@@ -32,6 +32,7 @@ from ..core import (
 from ..functional.likelihoods import bernoulli_log_prob
 from ..functional.nade import ACTIVATIONS, nade_logits, nade_sample
 from ..functional.nade_categorical import categorical_nade_log_prob, categorical_nade_sample
+from ..functional.penalties import check_weight_decay, weight_decay
 from ..functional.temperature import check_temperature
 from ..nn.order import visiting_order
 
@@ -47,7 +48,7 @@ class NADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
     2·D·K·H + H + D·K parameters, time O(B·D·K·H).
     `order` is the visiting order: "raster", "snake", "random" (drawn from `order_seed`) or a list of all variable indices.
     `window` is how many of the variables visited before it a conditional sees: AR(window). None: all of them.
-    `weight_decay` = λ adds λ/2 ‖θ‖² to the loss, for data of few rows.
+    `weight_decay` = λ adds λ/2 (‖W‖² + ‖V‖²) to the loss, for data of few rows.
     Raises `ConfigError` for an unknown activation or order and for sizes below 1.
     Source: The Neural Autoregressive Distribution Estimator, Hugo Larochelle and Iain Murray, 2011.
 
@@ -77,8 +78,7 @@ class NADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
             raise ConfigError(f"activation {activation!r} is unknown: {suggest(activation, ACTIVATIONS)}.")
         if hidden < 1:
             raise ConfigError(f"hidden must be at least 1, got {hidden}: give the number of hidden units.")
-        if not 0 <= weight_decay < float("inf"):
-            raise ConfigError(f"weight_decay must be a number of at least 0, got {weight_decay}: 0 leaves the weights free.")
+        check_weight_decay(weight_decay)
         if not isinstance(levels, int) or levels < 2:
             raise ConfigError(f"levels must be a whole number of at least 2 (the values of a variable), got {levels!r}.")
         if window is not None and (not isinstance(window, int) or window < 1):
@@ -191,12 +191,8 @@ class NADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
         return -self.log_prob(x)
 
     def players(self) -> list[Player]:
-        """One player, which minimises the mean negative log-likelihood `nll` in nats."""
-        return [
-            Player(
-                "model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate, weight_decay=self.weight_decay)
-            )
-        ]
+        """One player, which minimises the mean negative log-likelihood `nll` in nats, and `weight_decay` where that is set."""
+        return [Player("model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate))]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"nll": -self.log_prob(batch.x).mean()}
+        return {"nll": -self.log_prob(batch.x).mean(), **weight_decay(self.weight_decay, self.W, self.V)}

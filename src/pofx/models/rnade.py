@@ -27,6 +27,7 @@ from ..core import (
 )
 from ..functional.mixtures import FAMILIES, Mixture, floored_scale
 from ..functional.nade import ACTIVATIONS
+from ..functional.penalties import check_weight_decay, weight_decay
 from ..functional.temperature import check_temperature
 from ..nn.order import visiting_order
 
@@ -45,6 +46,7 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
     `floor` is the least scale, in the units of the data: columns that repeat exact values would have infinite density without
     one. The components' means start evenly spread inside `mean_range` (standardise tables, or give theirs). With
     `scale_mean_gradient` the gradient at each μ is multiplied by σ in training, so that narrow components take no huge steps.
+    `weight_decay` = λ adds λ/2 (‖W‖² + ‖V‖²) to the loss, for tables of few rows.
     Raises `ConfigError` for an unknown family, activation or order and for sizes that make no sense.
     Source: RNADE: The real-valued neural autoregressive density-estimator, Uria, Murray and Larochelle, 2013.
 
@@ -69,9 +71,11 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
         mean_range: Sequence[float] = (-3.0, 3.0),
         scale_mean_gradient: bool = True,
         learning_rate: float = 3e-3,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__()
         _check_sizes(hidden, components, floor, mean_range)
+        check_weight_decay(weight_decay)
         if family not in FAMILIES:
             raise ConfigError(f"family {family!r} is unknown: {suggest(family, FAMILIES)}.")
         if activation not in ACTIVATIONS:
@@ -80,6 +84,7 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
         self.support = constraints.real
         self.family, self.activation, self.floor = family, activation, floor
         self.scale_mean_gradient, self.learning_rate = scale_mean_gradient, learning_rate
+        self.weight_decay = weight_decay
         self.register_buffer("order", visiting_order(order, self.event_shape, order_seed))
         low, high = mean_range
         gap = (high - low) / (components + 1)
@@ -188,7 +193,7 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
         return -self.log_prob(x)
 
     def players(self) -> list[Player]:
-        """One player, which minimises the mean negative log-likelihood `nll` in nats."""
+        """One player, which minimises the mean negative log-likelihood `nll` in nats, and `weight_decay` where that is set."""
         return [Player("model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate))]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -197,7 +202,7 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
         if self.scale_mean_gradient and conditionals.mean.requires_grad:
             scale = conditionals.scale.detach()
             conditionals.mean.register_hook(lambda gradient: gradient * scale)
-        return {"nll": -conditionals.log_prob(rows.T).sum(0).mean()}
+        return {"nll": -conditionals.log_prob(rows.T).sum(0).mean(), **weight_decay(self.weight_decay, self.W, self.V)}
 
 
 def _check_sizes(hidden: int, components: int, floor: float, mean_range: Sequence[float]) -> None:

@@ -3,6 +3,9 @@
 One layout throughout: of a map with C colours channel i belongs to colour i mod C, from the picture (R, G, B) to the logits.
 """
 
+import math
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -89,6 +92,12 @@ class GatedLayer(nn.Module):
         self.vertical = MaskedConv2d(inputs, 2 * hidden, (kernel // 2 + 1, kernel), None)
         self.horizontal = MaskedConv2d(inputs, 2 * hidden, (1, kernel), mask, colours)
         self.link = MaskedConv2d(2 * hidden, 2 * hidden, mask=None, bias=False)
+        # A gate's output has a small spread, and torch's default weights would make that of the next one several times
+        # smaller again: deep layers would have nothing to say for thousands of steps.
+        first = mask == "A"
+        spread(self.vertical, 1 if first else 3)
+        spread(self.horizontal, 1 if first else 2)
+        spread(self.link, 0.7)
 
     def forward(self, above: Tensor, row: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the gates of the two stacks are given, each (n, 2 hidden, H, W)."""
@@ -112,6 +121,8 @@ class GatedStack(nn.Module):
         self.layers = nn.ModuleList([GatedLayer(colours, hidden, first_kernel, "A", colours)])
         self.layers.extend(GatedLayer(hidden, hidden, kernel, "B", colours) for _ in range(layers))
         self.residuals = nn.ModuleList(MaskedConv2d(hidden, hidden, colours=colours) for _ in range(layers))
+        for residual in self.residuals:
+            spread(residual, 1)
         self.skip = MaskedConv2d((layers + 1) * hidden, 2 * hidden, colours=colours)  # of all layers at once
 
     def forward(self, x: Tensor, condition: Tensor | None = None, dropout: float = 0.0) -> Tensor:
@@ -124,6 +135,13 @@ class GatedStack(nn.Module):
             above, horizontal = layer(above, row, shift)
             gated.append(drop(gate(horizontal), dropout))
         return self.skip(torch.cat(gated, dim=1)).relu()
+
+
+def spread(convolution: nn.Module, factor: float) -> None:
+    """Random weights that multiply the spread (the standard deviation) of independent inputs by this factor."""
+    weight = cast(MaskedConv2d, convolution).weight
+    bound = factor * math.sqrt(3 / weight[0].numel())
+    nn.init.uniform_(weight, -bound, bound)
 
 
 def gate(x: Tensor) -> Tensor:
