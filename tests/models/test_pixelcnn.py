@@ -44,7 +44,7 @@ def test_no_sub_pixel_depends_on_itself_or_a_later_one(kind, colours, levels):
     model = random_pixelcnn((colours, 3, 4), kind=kind, levels=levels, layers=3)
     order = torch.arange(12 * colours).view(3, 4, colours).permute(2, 0, 1).flatten()  # raster, R before G before B
     gradients = torch.zeros(12 * colours, 12 * colours)
-    for seed in range(3):
+    for seed in range(40):  # a ReLU may be closed by chance
         x = random_events(model, 1, seed)
         jacobian = torch.autograd.functional.jacobian(lambda x: model.logits(x).sum(1), x).abs()
         gradients += jacobian.view(12 * colours, 12 * colours).float()
