@@ -69,7 +69,9 @@ def choose(row: Row, data: pofx.Data, folder: Path) -> tuple[Best, float]:
         model = pofx.build_for(row.model, data, SEED, **arguments)
         run = pofx.fit(model, data, folder / str(number), progress=not row.folds, **settings)
         seconds += run.seconds
-        figure = log_likelihood(model, data.valid).mean().item() if len(row.candidates) > 1 else 0.0
+        if len(row.candidates) == 1:
+            return Best(arguments=candidate, model=model), seconds
+        figure = log_likelihood(model, data.valid).mean().item()
         console.print(f"{row.id}: validation {figure:.3f} nats after {run.seconds:.0f} s")
         if figure > best.figure:
             best = Best(figure, model, candidate)

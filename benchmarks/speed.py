@@ -128,6 +128,18 @@ def pixel_pairs() -> list[Pair]:
         pairs += [
             Pair(f"{key}-train", model, data, f"{kind}, training", "plain network", *train, pixels.ROWS),
             Pair(f"{key}-sample", model, data, f"{kind}, sampling", naive, *draw, pixels.ROWS, share, "samples/s"),
+            Pair(
+                f"{key}-memory",
+                model,
+                data,
+                f"{kind}, training, peak memory",
+                "plain network",
+                *train,
+                None,
+                None,
+                "MB",
+                "lower",
+            ),
         ]
     for name in ("pixelcnn plain", "pixelcnn gated"):  # the recurrent models and NADE compute in fp32 whatever the setting
         model, kind, ours = *name.split(), pixels.MODELS[name][0]
