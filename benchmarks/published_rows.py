@@ -115,8 +115,8 @@ PIXELS = [
         "pixelcnn",
         "binarized_mnist",
         [
-            {"kind": "gated", "hidden": 32, "layers": 5, "learning_rate": 3e-3, "batch_size": 32, "epochs": 6, "ema": 0.999,
-             "precision": "bf16", "validate_every": 0}
+            {"kind": "gated", "hidden": 32, "layers": 8, "first_kernel": 13, "learning_rate": 2e-3, "batch_size": 32, "epochs": 9,
+             "ema": 0.9995, "precision": "bf16", "validate_every": 3}
         ],
         -81.30,
         f"PixelCNN, van den Oord, Kalchbrenner and Kavukcuoglu 2016 ({MEMORY})",
@@ -134,8 +134,8 @@ PIXELS = [
     ),
 ]  # fmt: skip
 
-DEEP = {"hidden": [500, 500], "batch_size": 100, "epochs": 100, "learning_rate": 1e-3, "schedule": "linear", "ema": 0.999,
-        "validate_every": 0}  # fmt: skip
+DEEP = {"hidden": [500, 500], "batch_size": 100, "epochs": 500, "learning_rate": 1e-3, "schedule": "linear", "ema": 0.9995,
+        "precision": "bf16", "validate_every": 0}  # fmt: skip
 EONADE = [
     Row(
         f"eonade-{orders}-binarized_mnist",

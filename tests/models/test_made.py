@@ -212,3 +212,20 @@ def test_errors_say_what_to_do():
     with pytest.raises(ConfigError, match=r"made learns values in \{0, 1\}, and the data are the real numbers"):
         MADE.configure_for((4,), torch.distributions.constraints.real)
     assert MADE.configure_for((4,), torch.distributions.constraints.boolean) == {}
+
+
+def test_dropout_leaves_out_units_in_training_only():
+    twins = [MADE((6,), hidden=[40], dropout=share).double() for share in (0.0, 0.5)]
+    for p in twins[0].parameters():
+        torch.nn.init.normal_(p)
+    twins[1].load_state_dict(twins[0].state_dict())
+    x = torch.tensor([[1.0, 0, 1, 1, 0, 1]], dtype=torch.float64)
+    assert torch.equal(twins[0].log_prob(x), twins[1].log_prob(x))
+    torch.manual_seed(0)
+    losses = torch.stack([twins[1].players()[0].loss(Batch(x))["nll"] for _ in range(20)])
+    assert len(losses.unique()) == 20
+    drawn = twins[1].logits(x.expand(20_000, -1), dropout=0.5)  # linear in the units of the one layer: right on average
+    error = drawn.std(0) / 20_000**0.5
+    assert ((drawn.mean(0) - twins[0].logits(x)[0]).abs() <= 4 * error + 1e-9).all()
+    with pytest.raises(ConfigError, match=r"dropout must be a share in \[0, 1\), got 1"):
+        MADE((6,), dropout=1.0)

@@ -134,8 +134,10 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         return [Player("model", list(self.parameters()), self._loss, optimizer=adam(self.learning_rate))]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        random = torch.rand(len(batch), self.dims, device=batch.x.device)
-        observed = random.argsort(1).argsort(1) < torch.randint_like(random[:, :1], self.dims)  # so many, anywhere
+        # Where all but one variable are observed with a probability that is itself uniform, every number is as likely.
+        random = torch.rand(len(batch), self.dims + 1, device=batch.x.device)
+        observed = random[:, 1:] < random[:, :1]
+        observed.scatter_(1, torch.randint(self.dims, (len(batch), 1), device=batch.x.device), False)
         return {"nll": self.order_agnostic_nll(batch.x, observed.view_as(batch.x)).mean()}
 
     def _arranged(self, orders: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ from ..core import (
 from ..functional.likelihoods import bernoulli_log_prob, log_mean_exp
 from ..functional.temperature import check_temperature, thresholds
 from ..nn.masked import MaskedLinear, spread_degrees
+from ..nn.mlp import check_dropout, drop
 from ..nn.order import visiting_order
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
@@ -41,9 +42,10 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
     a mixture of S members, p(x) = 1/S sum_s p_s(x), that share their weights: in each the hidden units have other degrees,
     and with order="random" the variables another order. A step of training moves one member, drawn at random.
 
-    `order` is "raster", "snake", "random" (drawn from `order_seed`) or a list of all variable indices. Time grows as that of
-    a multi-layer perceptron of D inputs and outputs, times S for a likelihood; n samples cost as much as n likelihoods of one
-    member, in D small steps. Raises `ConfigError` for arguments that make no sense.
+    `dropout` is the share of hidden units left out at random in training, against overfitting. `order` is "raster", "snake",
+    "random" (drawn from `order_seed`) or a list of all variable indices. Time grows as that of a multi-layer perceptron of D
+    inputs and outputs, times S for a likelihood; n samples cost as much as n likelihoods of one member, in D small steps.
+    Raises `ConfigError` for arguments that make no sense.
     Source: MADE: Masked Autoencoder for Distribution Estimation, Germain, Gregor, Murray, Larochelle, 2015.
 
     >>> model = MADE((1, 8, 8), hidden=[32])
@@ -66,6 +68,7 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
         masks: int = 1,
         order: str | Sequence[int] = "raster",
         order_seed: int = 0,
+        dropout: float = 0.0,
         learning_rate: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -76,7 +79,8 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
         if masks < 1:
             raise ConfigError(f"masks must be at least 1, got {masks}: it is the number of members in the mixture.")
         self.event_shape, self.support = tuple(event_shape), constraints.boolean
-        self.activation, self.masks, self.learning_rate = activation, masks, learning_rate
+        check_dropout(dropout)
+        self.activation, self.masks, self.dropout, self.learning_rate = activation, masks, dropout, learning_rate
         orders = [visiting_order(order, self.event_shape, order_seed + s) for s in range(masks)]
         self.register_buffer("orders", torch.stack(orders))
         places = self.orders.argsort(1) + 1
@@ -98,14 +102,17 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
             )
         return {}
 
-    def _features(self, x: Tensor, member: int) -> Tensor:
+    def _features(self, x: Tensor, member: int, dropout: float = 0.0) -> Tensor:
         for layer in self.layers:
-            x = ACTIVATIONS[self.activation](layer(x, member))
+            x = drop(ACTIVATIONS[self.activation](layer(x, member)), dropout)
         return x
 
-    def logits(self, x: Tensor, member: int = 0) -> Tensor:
-        """Logits (n, D) of p(x_d = 1 | what member visits before d) for flat x (n, D); outputs lie as the inputs do."""
-        logits = self.output(self._features(x, member), member)
+    def logits(self, x: Tensor, member: int = 0, dropout: float = 0.0) -> Tensor:
+        """Logits (n, D) of p(x_d = 1 | what member visits before d) for flat x (n, D); outputs lie as the inputs do.
+
+        This share of the hidden units, drawn for each event, is left out (as in training, where `dropout` is the model's).
+        """
+        logits = self.output(self._features(x, member, dropout), member)
         return logits if self.direct is None else logits + self.direct(x, member)
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -137,7 +144,7 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         member = int(torch.randint(self.masks, ()))  # from the global generator, which the trainer seeds for each step
         flat = self._flat(batch.x)
-        return {"nll": -bernoulli_log_prob(flat, self.logits(flat, member)).mean()}
+        return {"nll": -bernoulli_log_prob(flat, self.logits(flat, member, self.dropout).to(flat.dtype)).mean()}
 
     @torch.no_grad()
     def sample(

@@ -29,6 +29,7 @@ from ..core import (
 from ..nn.incremental import Choice, PixelCache
 from ..nn.incremental_pixelcnn import GatedCache, PlainCache
 from ..nn.masked_conv import GatedStack, MaskedConv2d, PlainStack
+from ..nn.mlp import check_dropout
 from ..nn.pixels import check_hidden, configure_for_pixels, sub_pixel_log_prob
 
 KINDS = ("gated", "plain")
@@ -107,8 +108,7 @@ class PixelCNN(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Scores
         for name, value in (("first_kernel", kernels[0]), ("kernel", kernels[1])):
             if value < 1 or value % 2 == 0:
                 raise ConfigError(f"{name} must be an odd number of pixels, centred on one, got {value}.")
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"dropout must be a share in [0, 1), got {dropout}: 0 drops nothing.")
+        check_dropout(dropout)
         check_hidden(hidden, self.event_shape[0])
 
     @classmethod

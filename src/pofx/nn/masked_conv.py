@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .mlp import drop
+
 
 class MaskedConv2d(nn.Conv2d):
     """A convolution that sees rows above and, of its own row, only what comes earlier in raster order (and in R, G, B).
@@ -148,11 +150,6 @@ def gate(x: Tensor) -> Tensor:
     """tanh(f/2)·sigmoid(g) for channels (f, g), with one call of sigmoid for both: tanh(f/2) = 2 sigmoid(f) - 1."""
     f, g = x.sigmoid().chunk(2, dim=1)
     return torch.addcmul(-g, f, g, value=2)
-
-
-def drop(x: Tensor, share: float) -> Tensor:
-    """x with this share of its numbers, drawn at random, set to zero and the others scaled up (Srivastava and others, 2014)."""
-    return F.dropout(x, share) if share else x
 
 
 def per_layer(condition: Tensor | None, layers: int) -> list[Tensor] | list[None]:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core import ConfigError
 
 
 def mlp(
@@ -20,3 +23,14 @@ def mlp(
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if normalise else []), activation(**options)]
     return nn.Sequential(*layers[: -2 if normalise else -1])
+
+
+def check_dropout(share: float) -> None:
+    """Raise `ConfigError` where this is no share of numbers to drop."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"dropout must be a share in [0, 1), got {share}: 0 drops nothing.")
+
+
+def drop(x: Tensor, share: float) -> Tensor:
+    """x with this share of its numbers, drawn at random, set to zero and the others scaled up (Srivastava and others, 2014)."""
+    return F.dropout(x, share) if share else x
