@@ -24,6 +24,7 @@ benchmark: .venv/installed-for-tests  ## measure speed against plain implementat
 
 pictures: .venv/installed          ## make the pictures of the documentation (models are trained once, into runs/docs)
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/latent_pictures.py
 
 clean:                             ## remove the environment and what the demo made
 	rm -rf .venv runs/demo

@@ -26,6 +26,7 @@ from results import record
 
 RUNS = Path(__file__).parent / "runs"
 SEED = 0
+CODES = 5_000  # for each event, in the importance-weighted bound of a model that has only a bound
 console = Console(stderr=True)
 
 
@@ -49,10 +50,12 @@ def reproduce(row: Row) -> dict[str, Any]:
     console.print(
         f"[bold]{row.id}: test {test.value:.3f} ± {test.stderr:.3f}, published {row.published}, with {best.arguments}"
     )
+    bound = f", bound with {CODES:,} codes" if isinstance(best.model, pofx.ApproximateDensity) else ""
+    folds = f", {row.folds} folds" if row.folds else ""
     chosen = ", ".join(f"{k}={v}" for k, v in (best.arguments | row.scored).items())
     return {
         "id": row.id, "kind": "published", "model": f"{row.model}: {chosen}" if chosen else row.model, "data": row.data,
-        "metric": "test log-likelihood" + (f", {row.folds} folds" if row.folds else ""), "unit": "nats", "better": "higher",
+        "metric": f"test log-likelihood{bound}{folds}", "unit": "nats", "better": "higher",
         "ours": test.value, "stderr": test.stderr, "reference": row.published, "reference_source": row.source,
         "command": f"python benchmarks/published.py --only {row.id}", "seed": SEED, "seconds": round(seconds, 1),
         "machine": machine(),
@@ -118,9 +121,13 @@ def fold_of(row: Row, fold: int) -> pofx.Data:
 
 @torch.no_grad()
 def log_likelihood(model: pofx.GenerativeModel, split: Any) -> torch.Tensor:
-    """Exact ln p of every row of a split, block by block."""
+    """Exact ln p of every row of a split, block by block, or the importance-weighted bound where there is only a bound."""
+    blocks = [split.rows(i).x for i in torch.arange(len(split)).split(model.rows_at_once)]
+    if isinstance(model, pofx.ApproximateDensity):
+        torch.manual_seed(SEED)
+        return torch.cat([model.elbo(x, samples=CODES) for x in blocks])
     density = pofx.require(model, pofx.TractableDensity)
-    return torch.cat([density.log_prob(split.rows(i).x) for i in torch.arange(len(split)).split(model.rows_at_once)])
+    return torch.cat([density.log_prob(x) for x in blocks])
 
 
 def main() -> None:

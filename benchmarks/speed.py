@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+import autoencoder_pairs as autoencoders
 import pixel_pairs as pixels
 from nade_reference import PaperNADE, PlainNADE, UnboundNADE
 from pofx.comparison import machine
@@ -36,8 +37,9 @@ Work = Callable[[], Any]
 class Pair:
     """Two ways to do one piece of work.
 
-    `ours` and `reference` set their side up and return the work. With `items` the measure is items a second (of such a
-    piece of work), or ms an item where lower is better; without `items` it is the peak memory of the work in MB.
+    `ours` and `reference` set their side up and return the work; or `rates(repeats)` measures both, in processes of their own.
+    With `items` the measure is items a second (of such a piece of work), or ms an item where lower is better; without
+    `items` it is the peak memory of the work in MB.
     """
 
     id: str
@@ -45,12 +47,13 @@ class Pair:
     data: str
     metric: str
     reference_source: str
-    ours: Callable[[], Work]
-    reference: Callable[[], Work]
+    ours: Callable[[], Work] | None = None
+    reference: Callable[[], Work] | None = None
     items: int | None = None
     reference_items: float | None = None  # where the reference's work makes another number of items
     unit: str = "examples/s"
     better: str = "higher"
+    rates: Callable[[int], tuple[list[float], list[float]]] | None = None
 
 
 def nade_pairs() -> list[Pair]:
@@ -153,11 +156,32 @@ def pixel_pairs() -> list[Pair]:
     ]
 
 
-GROUPS: dict[str, Callable[[], list[Pair]]] = {"nade": nade_pairs, "trainer": trainer_pairs, "pixels": pixel_pairs}
+def autoencoder_pairs() -> list[Pair]:
+    """Whole trainings by `pofx.fit` and by pythae, which lives in another environment."""
+    pairs = []
+    for name, (model, _, kind) in autoencoders.MODELS.items():
+        for precision in autoencoders.PRECISIONS:
+
+            def rates(repeats: int, name: str = name, precision: str = precision) -> tuple[list[float], list[float]]:
+                return autoencoders.rates(name, precision, repeats, torch.get_num_threads())
+
+            metric, source = f"{name}, training in {precision}", f"{autoencoders.SOURCE}: {kind}"
+            pairs.append(Pair(f"pythae-{name}-{precision}", model, autoencoders.DATA, metric, source, rates=rates))
+    return pairs
+
+
+GROUPS: dict[str, Callable[[], list[Pair]]] = {
+    "nade": nade_pairs,
+    "trainer": trainer_pairs,
+    "pixels": pixel_pairs,
+    "autoencoders": autoencoder_pairs,
+}
 
 
 def measure(pair: Pair, quick: bool) -> tuple[list[float], list[float]]:
     """The measurements of ours and of the reference."""
+    if pair.rates is not None:
+        return pair.rates(2 if quick else 8)
     if pair.items is None:
         repeats = range(1 if quick else 3)
         return [peak_memory(pair.id, "ours") for _ in repeats], [peak_memory(pair.id, "reference") for _ in repeats]

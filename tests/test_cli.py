@@ -154,7 +154,10 @@ MISTAKES = {
     "argument": (("fit", "nade", "digits", "--set", "hiden=3"), "have no 'hiden': did you mean 'hidden'?"),
     "type": (("fit", "nade", "digits", "--set", "hidden=many"), "nade expects hidden to be a whole number, got 'many'"),
     "assignment": (("fit", "nade", "digits", "--set", "hidden"), "'hidden' is no assignment: write key=value"),
-    "binarize": (("fit", "nade", "digits", "--binarize", "perhaps"), "binarize may be auto, yes, no, draw or a threshold"),
+    "binarize": (
+        ("fit", "nade", "digits", "--binarize", "perhaps"),
+        "binarize may be auto, yes, no, draw, redraw or a threshold",
+    ),
     "support": (("fit", "markov", "digits", "--dequantize"), "markov counts discrete values, and the data are [0, 1]"),
     "steps": (("fit", "nade", "digits", "--steps", "0"), "steps must be a whole number of at least 1, got 0"),
     "run": (("sample", "nothing"), "nothing holds no pofx run"),
@@ -178,7 +181,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(call, home, mistake):
 def test_mistakes_with_a_trained_run(call, home):
     assert call("fit", "gan", "digits", "--epochs", 1, "--out", "run", "--binarize", "yes")[0] == 0
     for arguments, sentence in (
-        (("score", "run", "digits"), "gan has no anomaly_score. Models with anomaly score: autoregressive"),
+        (("score", "run", "digits"), "gan has no anomaly_score. Models with anomaly score: aae, autoregressive"),
         (("sample", "run", "--out", "grid.jpeg2"), "samples can be written as .png, .npz, .npy, got --out grid.jpeg2"),
         (("encode", "run", "digits", "--split", "tests"), "split='tests' is unknown: did you mean 'test'?"),
         (("encode", "run", "rings"), "rings"),

@@ -22,12 +22,16 @@ BELOW = {
     "training": {"core", "data"},
     "report": {"core", "data", "metrics"},
 }
-FOUR = {*BELOW, "building", "evaluation", "export", "specs", "drawing", "completion"}
+FOUR = {*BELOW, "building", "evaluation", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood"}
+FOUR |= {"factors", "latents", "strips"}
 BELOW |= {
+    "factors": FOUR, "latents": FOUR, "strips": FOUR, "exploring": {*FOUR, "options", "console"},
     "building": FOUR, "evaluation": FOUR, "export": FOUR, "drawing": FOUR, "completion": FOUR, "comparison": FOUR,
+    "integrand": FOUR, "marginal": FOUR, "likelihood": FOUR, "estimating": {*FOUR, "options", "console"},
     "specs": FOUR, "options": set(), "console": set(),
     "sampling": {*FOUR, "options", "console"},
-    "cli": {*FOUR, "comparison", "options", "console", "sampling"}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
+    "cli": {*FOUR, "comparison", "options", "console", "sampling", "estimating", "exploring"},
+    "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
 }  # fmt: skip
 
 

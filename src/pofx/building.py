@@ -169,13 +169,15 @@ def _unfit(models: Sequence[str], data: Data) -> list[str]:
 
 
 def _binarize(how: str) -> bool | float | str:
-    words: dict[str, bool | str] = {"yes": True, "true": True, "no": False, "false": False, "draw": "draw"}
+    words: dict[str, bool | str] = {"yes": True, "true": True, "no": False, "false": False}
+    if how.lower() in ("draw", "redraw"):
+        return how.lower()
     if how.lower() in words:
         return words[how.lower()]
     try:
         return float(how)
     except ValueError:
-        raise ConfigError(f"binarize may be auto, yes, no, draw or a threshold such as 0.4, got {how!r}.") from None
+        raise ConfigError(f"binarize may be auto, yes, no, draw, redraw or a threshold such as 0.4, got {how!r}.") from None
 
 
 def _joined(labels: list[Tensor | None]) -> Tensor | None:
@@ -184,9 +186,11 @@ def _joined(labels: list[Tensor | None]) -> Tensor | None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
     if get_origin(hint) is None:
         plain = isinstance(value, bool) if hint is bool else not isinstance(value, bool) and isinstance(value, hint)
-        return hint is Any or plain or (hint is float and isinstance(value, int) and not isinstance(value, bool))
+        return plain or (hint is float and isinstance(value, int) and not isinstance(value, bool))
     if get_origin(hint) in (list, tuple) or getattr(get_origin(hint), "__name__", "") == "Sequence":
         return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
     return any(_fits(value, option) for option in get_args(hint))

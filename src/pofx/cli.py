@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from .console import console, say
+from .estimating import likelihood
+from .exploring import interpolate, reconstruct, traverse
 from .options import Model, Out, Part, Root, RunPath, Seed, Source, with_data_options
 from .sampling import complete, sample
 
@@ -96,6 +98,10 @@ def fit(
 
 app.command(epilog="Example: pofx sample runs/nade-digits -n 64 --temperature 0.8 --out grid.png")(sample)
 app.command(epilog="Example: pofx complete runs/nade-digits digits --keep top -n 6 --rows 8 --out halves.png")(complete)
+app.command(epilog="Example: pofx likelihood runs/vae digits --samples 5000 --check")(likelihood)
+app.command(epilog="Example: pofx traverse runs/vae-digits --data digits --most 8 --out latents.png")(traverse)
+app.command(epilog="Example: pofx interpolate runs/vae-digits digits --rows 0,5,2,7 --out between.png")(interpolate)
+app.command(epilog="Example: pofx reconstruct runs/vae-digits digits -n 10 --out again.png")(reconstruct)
 
 
 @app.command(epilog="Example: pofx score runs/nade-digits my_digits.npz --out scores.csv")

@@ -22,6 +22,7 @@ from .core import (
     require,
 )
 from .data import Data
+from .factors import FactorJudge
 from .metrics import (
     CORRUPTIONS,
     Estimate,
@@ -61,18 +62,19 @@ class Judge:
 
     def __init__(self, data: Data, seed: int = 0) -> None:
         self.data, self.seed = data, seed
-        self.train = _some(data.train, PROBE_ROWS, seed)
+        self.train, self.labelled = _parts(data.train, PROBE_ROWS, seed)
         self.valid, self.test = _some(data.valid, MOST_ROWS, seed), _some(data.test, MOST_ROWS, seed)
         self.held_out = torch.cat([self.valid.x, self.test.x])[:MOST_ROWS]
         valid = None if self.valid.label is None else (self.valid.x, self.valid.label)
-        self.extractor = train_features(self.train.x, self.train.label, valid, seed)
+        self.extractor = train_features(self.labelled.x, self.labelled.label, valid, seed)
         self.real_features = self.extractor.features(self.held_out)
         self.corrupted = dict(corrupted(self.test.x, levels_of(data.support), seed))
+        self.factors = FactorJudge.for_data(data, seed)
 
     def describe(self) -> dict[str, Any]:
         """What report.json says of the data: how figures are made, and what real data and raw pixels would reach."""
         rows = self.train.x[: len(self.held_out)]
-        raw = self._probe(*(split.x.flatten(1) for split in (self.train, self.valid, self.test))) if self._labelled else None
+        raw = self._probe(*(split.x.flatten(1) for split in (self.labelled, self.valid, self.test))) if self._labels else None
         return {
             "name": self.data.name,
             "description": self.data.description,
@@ -155,23 +157,26 @@ class Judge:
         judgement.figures["anomaly_auroc"] = figure
 
     def _judge_codes(self, model: GenerativeModel, judgement: Judgement) -> None:
-        judgement.figures["probe_accuracy"] = None
+        names = ["probe_accuracy", *(["disentanglement"] if self.factors else [])]
+        judgement.figures.update(dict.fromkeys(names))
         if not isinstance(model, Encodes):
-            judgement.why["probe_accuracy"] = _refusal(model, Encodes)
+            judgement.why.update(dict.fromkeys(names, _refusal(model, Encodes)))
             return
         judgement.codes = in_blocks(model.encode, self.test.x, model)
-        if not self._labelled:
+        if self.factors:
+            judgement.figures["disentanglement"] = self.factors.judge(model, in_blocks)
+        if not self._labels:
             judgement.why["probe_accuracy"] = f"{self.data.name} has no labels for a probe to predict."
             return
-        train, valid = (in_blocks(model.encode, split.x, model) for split in (self.train, self.valid))
+        train, valid = (in_blocks(model.encode, split.x, model) for split in (self.labelled, self.valid))
         judgement.figures["probe_accuracy"] = _plain(self._probe(train, valid, judgement.codes))
 
     @property
-    def _labelled(self) -> bool:
-        return self.train.label is not None and len(self.train.label.unique()) > 1
+    def _labels(self) -> bool:
+        return self.labelled.label is not None and len(self.labelled.label.unique()) > 1
 
     def _probe(self, train: Tensor, valid: Tensor, test: Tensor) -> Estimate:
-        labels = [split.label for split in (self.train, self.valid, self.test)]
+        labels = [split.label for split in (self.labelled, self.valid, self.test)]
         return linear_probe(train, labels[0], valid, labels[1], test, labels[2])
 
 
@@ -221,11 +226,19 @@ def _samples_per_second(model: Samples, n: int) -> float:
     return n / statistics.median(seconds)
 
 
-def _some(split: Any, most: int, seed: int) -> Any:
-    """At most so many rows of a split, drawn by seed."""
-    if len(split) <= most:
-        return split.rows(torch.arange(len(split)))
-    return split.rows(torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:most].sort().values)
+def _parts(split: Any, most: int, seed: int) -> tuple[Any, Any]:
+    """Training rows, and those with labels: the same, but where few rows kept theirs (label −1: see `load_data`)."""
+    if split.label is None or bool((split.label >= 0).all()):
+        return (_some(split, most, seed),) * 2
+    return _some(split, most, seed, split.label < 0), _some(split, most, seed, split.label >= 0)
+
+
+def _some(split: Any, most: int, seed: int, among: Tensor | None = None) -> Any:
+    """At most so many rows of a split, drawn by seed; of those `among` marks, where it is given."""
+    index = torch.arange(len(split)) if among is None else among.nonzero().flatten()
+    if len(index) > most:
+        index = index[torch.randperm(len(index), generator=torch.Generator().manual_seed(seed))[:most].sort().values]
+    return split.rows(index)
 
 
 @torch.no_grad()

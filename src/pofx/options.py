@@ -24,7 +24,10 @@ Root = Annotated[str | None, typer.Option("--data-root", help="Folder of the dat
 
 DATA_OPTIONS: dict[str, Any] = {
     "binarize": Annotated[
-        str, typer.Option(help="yes, no, draw (Bernoulli), a threshold; auto: yes where the model needs it.")
+        str,
+        typer.Option(
+            help="yes, no, draw (Bernoulli), redraw (at every visit), a threshold; auto: yes where the model needs it."
+        ),
     ],
     "levels": Annotated[int | None, typer.Option(help="Quantise pictures to this many grey levels.")],
     "resize": Annotated[int | None, typer.Option(help="Cut pictures to a square and bring them to this many pixels a side.")],
@@ -32,6 +35,7 @@ DATA_OPTIONS: dict[str, Any] = {
     "dequantize": Annotated[bool, typer.Option("--dequantize", help="Add uniform noise to discrete values.")],
     "standardize": Annotated[bool, typer.Option("--standardize", help="Bring columns to mean 0 and deviation 1.")],
     "label": Annotated[str | None, typer.Option(help="The column that is the label.")],
+    "labelled": Annotated[int | None, typer.Option(help="Keep this many labels in training (semi-supervised models).")],
     "size": Annotated[int | None, typer.Option(help="Pixels a side of drawn pictures (shapes).")],
     "n": Annotated[int | None, typer.Option("--count", help="How many examples to draw (shapes, rings, ...).")],
     "root": Root,

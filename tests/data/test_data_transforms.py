@@ -6,7 +6,7 @@ import torch
 from torch.distributions import constraints
 
 from pofx.core import ConfigError, DataError, LevelGrid
-from pofx.data import load_data
+from pofx.data import Stream, load_data
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,23 @@ def test_levels_round_to_the_nearest_level(digits):
     assert data.support.levels == 5
     assert torch.equal(data.train.x * 4, (digits.train.x * 4).round())
     assert load_data("digits", levels=2).support is constraints.boolean
+
+
+def test_redraw_draws_the_training_split_anew_at_every_visit_and_the_others_once(digits):
+    data, once = load_data("digits", binarize="redraw"), load_data("digits", binarize="draw")
+    for name, split in data.splits.items():
+        assert torch.equal(split.x, once.splits[name].x)
+        assert (split.chances is not None) == (name == "train")
+    stream, rows = Stream(data.train, batch_size=100, seed=3), torch.arange(50)
+    first = stream.batch(0)
+    assert data.support.check(first.x).all()
+    assert torch.equal(first.x, Stream(data.train, batch_size=100, seed=3).batch(0).x)
+    assert torch.equal(first.label, data.train.label[stream.indices(0)])
+    visits = torch.stack([data.train.seen(rows, key).x for key in range(4000)])
+    chances = data.train.chances[rows]
+    assert torch.equal(visits.mean(0)[(chances == 0) | (chances == 1)], chances[(chances == 0) | (chances == 1)])
+    error = (chances * (1 - chances) / 4000).sqrt()
+    assert ((visits.mean(0) - chances).abs() <= 4.5 * error).all()
 
 
 @pytest.mark.parametrize(("options", "levels"), [({}, 17), ({"levels": 4}, 4), ({"binarize": True}, 2)])
@@ -201,8 +218,8 @@ def test_a_split_that_takes_everything_keeps_the_order(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"binarize": "dice"}, r"binarize must be True, a threshold in \(0, 1\] or 'draw', got 'dice'"),
-        ({"binarize": 1.5}, r"binarize must be True, a threshold in \(0, 1\] or 'draw', got 1.5"),
+        ({"binarize": "dice"}, r"binarize must be True, a threshold in \(0, 1\], 'draw' or 'redraw', got 'dice'"),
+        ({"binarize": 1.5}, r"binarize must be True, a threshold in \(0, 1\], 'draw' or 'redraw', got 1.5"),
         ({"binarize": True, "levels": 3}, "binarize and levels exclude each other"),
         ({"levels": 1}, r"levels must be in 2\.\.256, got 1"),
         ({"levels": 18}, "digits has 17 levels, got levels=18: leave it out to keep all of them"),

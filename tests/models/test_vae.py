@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal, constraints
 from pofx.core import Batch, ConfigError, LevelGrid
 from pofx.functional.likelihoods import bernoulli_log_prob, gaussian_kl
 from pofx.models import VAE
-from pofx.models.vae import VARIANCE_PACE
+from pofx.nn.observation import VARIANCE_PACE
 
 LOG_P_OF_ONE = -1.5155121
 
@@ -78,7 +78,7 @@ def linear_gaussian():
     set_linear(model.decoder, weight, offset)
     bias = torch.cat([-to_mean @ offset, -precision.log()])
     set_linear(model.encoder, torch.cat([to_mean, torch.zeros_like(to_mean)]), bias)
-    nn.init.constant_(model.log_variance, math.log(v) / VARIANCE_PACE)
+    nn.init.constant_(model.observation.scaled_log_variance, math.log(v) / VARIANCE_PACE)
     return model, MultivariateNormal(offset, weight @ weight.T + v * torch.eye(4, dtype=torch.float64))
 
 
@@ -147,7 +147,7 @@ def test_bounds_in_chunks_are_the_same_bounds(binary, monkeypatch):
     x = torch.randint(0, 2, (16, 4)).double()  # torch draws multiples of 16 numbers in one stream, whatever the cuts
     whole = binary.elbo(x, 40, generator=torch.Generator().manual_seed(0))
     for at_once in (1, 7, 13):
-        monkeypatch.setattr("pofx.models.vae.CHUNK", at_once * (16 * 4 + 1))
+        monkeypatch.setattr("pofx.models.vae.CHUNK", at_once * (16 * binary.width + 1))
         torch.testing.assert_close(binary.elbo(x, 40, generator=torch.Generator().manual_seed(0)), whole, rtol=0, atol=1e-12)
 
 
@@ -186,7 +186,7 @@ def test_the_divergence_is_that_of_the_encoder(binary, step_of):
 
 def test_the_learned_variance_has_a_floor():
     model = anchor(0.0, 0.0, 0.0)
-    nn.init.constant_(model.log_variance, -100.0)
+    nn.init.constant_(model.observation.scaled_log_variance, -100.0)
     assert model.elbo(ones(3)).isfinite().all()
 
 
@@ -199,8 +199,11 @@ def test_an_anomaly_score_is_a_function_of_the_event(binary):
 
 def test_it_suits_the_data():
     assert VAE.configure_for((4,), constraints.boolean) == {"likelihood": "bernoulli"}
-    for support in (constraints.real, constraints.unit_interval, LevelGrid(17)):
+    for support in (constraints.real, constraints.unit_interval):
         assert VAE.configure_for((1, 2, 2), support) == {"likelihood": "gaussian"}
+    assert VAE.configure_for((1, 2, 2), LevelGrid(17)) == {"likelihood": "logistic", "levels": 17}
+    assert VAE.configure_for((1, 2, 2), LevelGrid(3)) == {"likelihood": "categorical", "levels": 3}
+    assert VAE.configure_for((2,), constraints.integer_interval(0, 30)) == {"likelihood": "categorical", "levels": 31}
 
 
 def test_convolutions_keep_the_shape_of_the_picture():

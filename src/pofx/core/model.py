@@ -23,7 +23,8 @@ class GenerativeModel(nn.Module, ABC):
 
     A subclass has a `name` for the registry and a `summary` of a few words, lists the capabilities it keeps as further base
     classes, takes `event_shape` as its first constructor argument, sets `support`, and lists its `players`. Its constructor's
-    arguments are its configuration: recorded in `config` as given, so that `type(model)(**model.config)` builds its twin.
+    arguments are its configuration: recorded in `config` as given, so that `type(model)(**model.config)` builds its twin;
+    what JSON cannot hold is recorded as `recorded` says.
     """
 
     name: ClassVar[str]
@@ -46,6 +47,10 @@ class GenerativeModel(nn.Module, ABC):
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
         """Constructor arguments that suit data of this shape and support; what the user sets wins over them."""
+        return {}
+
+    def recorded(self) -> dict[str, Any]:
+        """What the configuration records in place of arguments that JSON cannot hold (an array, a function)."""
         return {}
 
     def advance(self, examples_seen: int) -> None:
@@ -116,7 +121,7 @@ def _recording_config(init: Any) -> Any:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         init(self, *args, **kwargs)
-        self.config = {k: v for k, v in bound.arguments.items() if k != "self"}
+        self.config = {k: v for k, v in bound.arguments.items() if k != "self"} | self.recorded()
 
     return wrapper
 

@@ -1,7 +1,7 @@
 """What `load_data` returns: data in three splits, with the shape and the support that a model needs to know."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from ..core import Batch, describe_support
+from .noise import generator
 
 Extra = Tensor | list[str]
 
@@ -27,7 +28,8 @@ class Split:
 
     `x` is a float32 tensor (n, *event_shape), or `Rows` that stay on disk and are read batch by batch.
     `label` is int64 (n,); `extras` holds captions (list of str), attributes (n, k), masks; `condition` names what a
-    conditional model is given: "label" or one of the extras.
+    conditional model is given: "label" or one of the extras. `chances`, like x, are probabilities of 1 from which training
+    draws the events anew at every visit; x then holds one draw.
 
     >>> Split(torch.zeros(3, 2), label=torch.tensor([0, 1, 1])).rows(torch.tensor([2])).label
     tensor([1])
@@ -39,8 +41,10 @@ class Split:
         label: Tensor | None = None,
         extras: dict[str, Extra] | None = None,
         condition: str | None = None,
+        chances: Tensor | Rows | None = None,
     ) -> None:
         self._x = x
+        self.chances = chances
         self.label = label
         self.extras = extras or {}
         self._condition = condition
@@ -71,6 +75,15 @@ class Split:
         label = None if self.label is None else self.label.index_select(0, indices)
         condition = label if self._condition == "label" else pick(self.condition, indices)
         return Batch(x, condition, label)
+
+    def seen(self, indices: Tensor, *key: int) -> Batch:
+        """The rows as training sees them on the visit that the key names: x is drawn from `chances`, where there are such."""
+        rows = self.rows(indices)
+        if self.chances is None:
+            return rows
+        chances = self.chances[indices] if isinstance(self.chances, Tensor) else self.chances.read(indices)
+        x = (torch.rand(chances.shape, generator=generator(*key)) < chances).to(chances.dtype)
+        return replace(rows, x=x)
 
 
 def pick(extra: Any, indices: Tensor) -> Any:

@@ -14,6 +14,7 @@ from .catalogue import DATASETS
 from .data import Data, Split, describe, pick
 from .files import looks_like_path, read_file
 from .fit import pipeline_for, statistics
+from .labelled import few_labels
 from .noise import mix
 from .options import Options
 from .raw import Raw, partition
@@ -39,13 +40,15 @@ def load_data(
     root: str | Path | None = None,
     in_memory: bool | None = None,
     missing: bool = False,
+    labelled: int | None = None,
     transform: dict[str, Any] | None = None,
 ) -> Data:
     """Data in three splits, from a name, a file, a folder of images or the Hugging Face Hub.
 
     Args:
         source: a name of `DATASETS`; a path to .npy, .npz, .csv, .parquet or a folder of images; or "hf:org/name".
-        binarize: x >= 0.5 (True), x >= a threshold, or "draw", one Bernoulli draw with probability x, fixed by the seed.
+        binarize: x >= 0.5 (True), x >= a threshold, or "draw", one Bernoulli draw with probability x, fixed by the seed;
+            "redraw": training draws anew at every visit, as the papers of variational models do on MNIST.
         levels: quantise images to this many grey levels.
         resize: cut images to their centred square and bring them to this many pixels a side.
         grey: bring images to one channel.
@@ -59,8 +62,11 @@ def load_data(
         root: the folder of the sets read from disk; else the environment variable POFX_DATA.
         in_memory: False reads events from disk batch by batch; by default only where a file has 2 GiB or more.
         missing: True lets tables have empty cells, which are NaN in x, rather than name the first as an error.
+        labelled: keep this many labels in the training split, balanced over the classes, drawn by the seed, for
+            semi-supervised models: its rows come once each with label -1, then those that keep their labels, repeated until
+            they make up about half of it (an epoch has twice as many rows). The other splits keep all their labels.
         transform: `Data.transform` of other data, to load these in the same way; what it says holds for every
-            argument left at its default.
+            argument left at its default, other than `labelled`.
 
     Raises `DataError` where the data are missing or broken and `ConfigError` where options make no sense for them.
 
@@ -71,7 +77,7 @@ def load_data(
     options = Options(
         binarize=binarize, levels=levels, resize=resize, grey=grey, dequantize=dequantize, standardize=standardize,
         label=label, condition=condition, size=size, n=n, split=tuple(split), seed=seed, in_memory=in_memory, missing=missing,
-        root=None if root is None else str(Path(root).expanduser().resolve()),
+        labelled=labelled, root=None if root is None else str(Path(root).expanduser().resolve()),
     ).merged(transform, name)  # fmt: skip
     raw = DATASETS[name].load(options) if name in DATASETS else read_file(name, options)
     if len(raw) == 0:
@@ -124,9 +130,17 @@ def _split(raw: Raw, part: str, index: Tensor, pipeline: Pipeline) -> Split:
     return Split(x, label, extras, condition)
 
 
+def _chances(raw: Raw, part: str, index: Tensor, pipeline: Pipeline) -> Tensor | View:
+    """The values from which "redraw" draws."""
+    view = _view(raw, part, index, replace(pipeline, options=replace(pipeline.options, binarize=False)))
+    return view if raw.on_disk else view.read(torch.arange(len(view)))
+
+
 def _data(source: str, raw: Raw, pipeline: Pipeline, places: list[tuple[str, Tensor]]) -> Data:
     options = pipeline.options
     splits = [_split(raw, part, index, pipeline) for part, index in places]
+    if options.binarize == "redraw":
+        splits[0].chances = _chances(raw, *places[0], pipeline)
     known = {
         "event_shape": list(pipeline.event_shape),
         "grid": pipeline.grid,
@@ -136,6 +150,9 @@ def _data(source: str, raw: Raw, pipeline: Pipeline, places: list[tuple[str, Ten
         "column_names": raw.column_names,
     }
     notes = [*pipeline.notes(), raw.note or _split_note(raw, options.seed)]
+    if options.labelled is not None:
+        splits[0], note = few_labels(splits[0], options.labelled, options.seed, raw.name)
+        notes.append(note)
     return Data(
         name=raw.name,
         train=splits[0],

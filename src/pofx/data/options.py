@@ -7,6 +7,7 @@ from ..core import ConfigError
 
 # Options about where the events come from; a trained run hands on the others to every other source.
 _OF_THE_SOURCE = {"size", "n", "split", "seed", "root", "in_memory", "missing"}
+_OF_TRAINING = {"labelled"}  # and this one to none, not even to its own source: data to judge by keep their labels
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Options:
     root: str | None = None
     in_memory: bool | None = None
     missing: bool = False
+    labelled: int | None = None
     known: dict[str, Any] | None = None
     inherited: frozenset[str] = frozenset()
 
@@ -43,16 +45,18 @@ class Options:
                 raise ConfigError(f"{one} and {other} exclude each other: choose one of them.")
 
     def _check_values(self) -> None:
-        if isinstance(self.binarize, str) and self.binarize != "draw":
-            raise ConfigError(f"binarize must be True, a threshold in (0, 1] or 'draw', got {self.binarize!r}.")
+        if isinstance(self.binarize, str) and self.binarize not in ("draw", "redraw"):
+            raise ConfigError(f"binarize must be True, a threshold in (0, 1], 'draw' or 'redraw', got {self.binarize!r}.")
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ConfigError(f"binarize must be True, a threshold in (0, 1] or 'draw', got {self.binarize!r}.")
+            raise ConfigError(f"binarize must be True, a threshold in (0, 1], 'draw' or 'redraw', got {self.binarize!r}.")
         if self.levels is not None and not 2 <= self.levels <= 256:
             raise ConfigError(f"levels must be in 2..256, got {self.levels}.")
         for name in ("resize", "n"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}.")
+        if self.labelled is not None and self.labelled < 1:
+            raise ConfigError(f"labelled must be at least 1, got {self.labelled}: it is the number of labels to keep.")
         if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6:
             raise ConfigError(f"split must be three fractions that sum to 1 (train, valid, test), got {self.split}.")
 
@@ -68,7 +72,8 @@ class Options:
         if not transform:
             return self
         same_source = transform.get("source") == source
-        names = {f.name for f in fields(self)} - {"known", "inherited"} - (set() if same_source else _OF_THE_SOURCE)
+        names = {f.name for f in fields(self)} - {"known", "inherited"} - _OF_TRAINING
+        names -= set() if same_source else _OF_THE_SOURCE
         names = {name for name in names if name in transform and getattr(self, name) == getattr(Options, name)}
         values = {name: transform[name] for name in names}
         if "split" in values:

@@ -28,7 +28,8 @@ POSITIONS = {
     "bottom left": (0.3, 0.7),
     "bottom right": (0.7, 0.7),
 }  # x, y as shares of the side
-ATTRIBUTES = [*SHAPES, *COLOURS, *SIZES, *POSITIONS]
+FACTORS = {"shape": list(SHAPES), "colour": list(COLOURS), "size": list(SIZES), "position": list(POSITIONS)}
+ATTRIBUTES = [name for values in FACTORS.values() for name in values]
 SENTENCES = (
     "a {size} {colour} {shape} {at} the {position}",
     "{at} the {position} there is a {size} {colour} {shape}",
@@ -47,7 +48,7 @@ def shapes(options: Options) -> Raw:
     if not 16 <= pixels <= 128:
         raise ConfigError(f"size must be in 16..128 pixels, got {pixels}.")
     noise = generator(options.seed, 1)
-    counts = [len(SHAPES), len(COLOURS), len(SIZES), len(POSITIONS)]
+    counts = [len(values) for values in FACTORS.values()]
     kinds = [torch.randint(count, (n,), generator=noise) for count in counts]
     sentence = torch.randint(len(SENTENCES), (n,), generator=noise)
     images, mask = _draw(kinds, pixels, noise)
@@ -55,6 +56,23 @@ def shapes(options: Options) -> Raw:
     captions = [_caption(*row) for row in torch.stack([*kinds, sentence], 1).tolist()]
     part = Part(ArrayRows(images), kinds[0], {"caption": captions, "attributes": torch.cat(hot, 1).float(), "mask": mask})
     return Raw("shapes", {"all": part}, image=True, grid=256, label_names=list(SHAPES), attribute_names=list(ATTRIBUTES))
+
+
+def factors_of(attributes: Tensor, names: list[str]) -> tuple[Tensor, list[str]]:
+    """Attributes (n, attributes) in {0, 1} as factors, int64 (n, factors), and the names of these.
+
+    The attributes of this set are one-hot codes of its factors, whose values are numbered; of any other set each attribute
+    is a factor of its own, with the values 0 and 1.
+
+    >>> attributes = torch.zeros(1, 18)
+    >>> attributes[0, [2, 5, 12, 13]] = 1  # a large red triangle at the top left
+    >>> factors_of(attributes, ATTRIBUTES)
+    (tensor([[2, 0, 1, 0]]), ['shape', 'colour', 'size', 'position'])
+    """
+    if names != ATTRIBUTES:
+        return attributes.round().long(), names
+    hot = attributes.split([len(values) for values in FACTORS.values()], dim=1)
+    return torch.stack([values.argmax(1) for values in hot], 1), list(FACTORS)
 
 
 def _caption(shape: int, colour: int, size: int, position: int, sentence: int) -> str:

@@ -7,6 +7,8 @@ from ..core import Batch, ConfigError, DataError
 from .data import Split
 from .noise import generator
 
+_DRAW = 0xD4A3  # of the values of a batch, where they are drawn anew
+
 
 class Stream:
     """An endless shuffled sequence of examples, cut into batches; `batch(position)` is a function of (seed, position).
@@ -36,7 +38,7 @@ class Stream:
 
     def batch(self, position: int) -> Batch:
         """This process's examples of the global batch that begins at `position` (examples, counted from 0)."""
-        return self.split.rows(self.indices(position))
+        return self.split.seen(self.indices(position), self.seed, position + self._offset, _DRAW)
 
     def indices(self, position: int) -> Tensor:
         """The positions in the split, int64 (batch_size,), of the examples that `batch(position)` returns."""

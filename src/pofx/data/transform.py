@@ -79,7 +79,7 @@ class Pipeline:
         o = self.options
         if o.threshold is not None:
             return (x >= o.threshold).float()
-        if o.binarize == "draw":
+        if o.binarize in ("draw", "redraw"):
             return (uniform(key, index, x[0].numel(), bits=23).view_as(x) < x).float()
         if o.levels is not None:
             return _on_grid(x, o.levels)
@@ -117,6 +117,7 @@ class Pipeline:
             *([f"resized to {o.resize} pixels"] if o.resize and self.shape[1:] != (o.resize, o.resize) else []),
             *([f"binarised at {o.threshold:g}"] if o.threshold is not None else []),
             *(["binarised by one draw"] if o.binarize == "draw" else []),
+            *(["binarised by a draw, a new one at each visit in training"] if o.binarize == "redraw" else []),
             *([f"{o.levels} levels"] if o.levels else []),
             *([f"dequantised from {self.levels} levels"] if o.dequantize else []),
             *(["standardised"] if self.mean is not None else []),

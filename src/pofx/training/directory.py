@@ -6,6 +6,7 @@ record.jsonl         a line of figures per logged step
 samples/*.png        samples from the same noise as training goes on
 checkpoint/          the state to resume from
 evaluation.json      written by `pofx evaluate`
+likelihood.json      written by `pofx likelihood`
 """
 
 import json
@@ -30,6 +31,7 @@ class RunDirectory:
         self.samples = self.path / "samples"
         self.state = self.path / "checkpoint" / "state.safetensors"
         self.evaluation = self.path / "evaluation.json"
+        self.likelihood = self.path / "likelihood.json"
 
     def read_config(self) -> dict[str, Any]:
         """The run's config.json. Raises `DataError` where there is none, or none that pofx wrote."""
@@ -52,7 +54,8 @@ class RunDirectory:
     def clear(self) -> None:
         """Remove the files of a run; anything else in the directory stays."""
         left_over = [*self.path.glob(".*.tmp"), *self.state.parent.glob(".*.tmp")]  # by a kill in the middle of a write
-        files = (self.config, self.weights, self.record, self.state, self.evaluation, *self.samples.glob("step-*.png"))
+        judged = (self.evaluation, self.likelihood)
+        files = (self.config, self.weights, self.record, self.state, *judged, *self.samples.glob("step-*.png"))
         for file in (*files, *left_over):
             file.unlink(missing_ok=True)
 

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 
 class Average:
-    """The average θ̄ ← b θ̄ + (1 − b) θ of all floating-point parameters; buffers (batch-norm statistics) are copied.
+    """The average θ̄_t = Σ_s b^(t−s) θ_s / Σ_s b^(t−s) over the steps s = 1..t; buffers (batch-norm statistics) are copied.
 
-    For b = 0.999 a step's weight halves every 693 steps.
+    For b = 0.999 a step's weight halves every 693 steps. The weights before training have no part in it, however short the
+    run: a step moves the average by (1 − b) / (1 − b^t), as Adam corrects its moments (Kingma and Ba, 2015).
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -21,11 +22,11 @@ class Average:
         self._buffers = [(self.weights[k], b) for k, b in model.named_buffers() if k in self.weights]
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take one step of the average towards the model's present weights."""
+    def update(self, step: int) -> None:
+        """Let the average move towards the model's weights after this step of training, counted from 1."""
         if self._parameters:
             averages, present = zip(*self._parameters, strict=True)
-            torch._foreach_lerp_(averages, present, 1 - self.decay)
+            torch._foreach_lerp_(averages, present, (1 - self.decay) / (1 - self.decay**step))
         for average, buffer in self._buffers:
             average.copy_(buffer)
 

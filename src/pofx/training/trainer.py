@@ -118,9 +118,9 @@ class Trainer:
         for player in self.players:
             if player.moves_at(self.steps):
                 self._move(player, batch, factor)
-        if self.average:
-            self.average.update()
         self.steps += 1
+        if self.average:
+            self.average.update(self.steps)
 
     def _move(self, player: Player, batch: Batch, factor: float) -> None:
         optimizer = self.optimizers[player.name]
