@@ -133,13 +133,29 @@ def test_the_loss_averaged_over_masks_is_the_mean_over_all_orders(likelihood):
 def test_training_draws_every_number_of_observed_variables_as_often(monkeypatch):
     model = random_eonade((4,))
     seen = []
-    monkeypatch.setattr(EoNADE, "order_agnostic_nll", lambda self, x, observed: seen.append(observed) or x.sum(1))
+    monkeypatch.setattr(EoNADE, "order_agnostic_nll", lambda self, x, observed, dropout: seen.append(observed) or x.sum(1))
     torch.manual_seed(0)
     model.players()[0].loss(Batch(torch.zeros(8000, 4)))
     counts = torch.bincount(seen[0].sum(1), minlength=4)
     assert len(counts) == 4
     assert ((counts - 2000.0) ** 2 / 2000).sum() < 16.3  # the 99.9 % point with 3 degrees of freedom
     assert ((seen[0].double().mean(0) - 0.375).abs() < 0.025).all()
+
+
+def test_dropout_leaves_out_units_in_training_only():
+    plain, model = random_eonade((4,), hidden=[30]), random_eonade((4,), hidden=[30], dropout=0.5)
+    x, observed = events(model, 1), subset(1, 2, dims=4)
+    assert torch.equal(plain.log_prob(x), model.log_prob(x))
+    torch.manual_seed(0)
+    assert len({model.order_agnostic_nll(x, observed, 0.5).item() for _ in range(20)}) == 20
+    assert torch.equal(model.order_agnostic_nll(x, observed), plain.order_agnostic_nll(x, observed))
+    seeded = []
+    for one in (plain, model):
+        torch.manual_seed(1)
+        seeded.append(one.players()[0].loss(Batch(x))["nll"])
+    assert not torch.equal(*seeded)
+    with pytest.raises(ConfigError, match=r"dropout must be a share in \[0, 1\), got -0.1"):
+        EoNADE((4,), dropout=-0.1)
 
 
 def test_the_ensemble_averages_probabilities_of_whole_events():

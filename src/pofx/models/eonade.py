@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from ..core import (
 from ..functional.likelihoods import log_mean_exp
 from ..functional.mixtures import Bernoulli, Mixture, floored_scale
 from ..functional.temperature import check_temperature
-from ..nn.mlp import mlp
+from ..nn.mlp import check_dropout, drop, mlp
 from ..nn.order import visiting_order
 
 LIKELIHOODS = ("bernoulli", "gaussian")
@@ -45,8 +45,9 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
     density is that of an ensemble, p(x) = 1/J sum_j p_{o_j}(x) for J = `orders` random orders, drawn from `order_seed`.
 
     `likelihood` is bernoulli for x in {0, 1} or gaussian for real x: mixtures of `components` Gaussians whose standard
-    deviation is at least `floor` (in the units of the data) and whose means start inside `mean_range`. A training step takes
-    one pass of the network; a likelihood takes D for each order, and a sample D, but for the first layer, a running sum.
+    deviation is at least `floor` (in the units of the data) and whose means start inside `mean_range`. `dropout` is the share
+    of hidden units left out at random in training, against overfitting. A training step takes one pass of the network; a
+    likelihood takes D for each order, and a sample D, but for the first layer, a running sum.
     Raises `ConfigError` for arguments that make no sense. (A Deep and Tractable Density Estimator, Uria et al., 2014.)
 
     >>> model = EoNADE((1, 4, 4), hidden=[32, 32])
@@ -69,6 +70,7 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         order_seed: int = 0,
         floor: float = 1e-3,
         mean_range: Sequence[float] = (-3.0, 3.0),
+        dropout: float = 0.0,
         learning_rate: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -78,7 +80,9 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
             raise ConfigError(f"hidden must name at least one layer of at least 1 unit, got {list(hidden)}: give [500, 500].")
         if min(components, orders) < 1 or floor <= 0:
             raise ConfigError(f"components, orders, floor must be positive, got {components}, {orders} and {floor}.")
-        self.event_shape, self.likelihood, self.floor, self.learning_rate = tuple(event_shape), likelihood, floor, learning_rate
+        check_dropout(dropout)
+        self.event_shape, self.likelihood, self.floor = tuple(event_shape), likelihood, floor
+        self.dropout, self.learning_rate = dropout, learning_rate
         self.support = constraints.boolean if likelihood == "bernoulli" else constraints.real
         seeds = range(order_seed, order_seed + orders)
         self.register_buffer("orders", torch.stack([visiting_order("random", self.event_shape, seed) for seed in seeds]))
@@ -122,10 +126,16 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         logits, mean, log_scale = output.chunk(3, -1)
         return Mixture(logits, mean, floored_scale(log_scale, self.floor))
 
-    def order_agnostic_nll(self, x: Tensor, observed: Tensor) -> Tensor:
-        """D / (D − |m|) · sum over unobserved i of −ln p(x_i | x_m) in nats, (n,), for events and masks m, none all True."""
+    def order_agnostic_nll(self, x: Tensor, observed: Tensor, dropout: float = 0.0) -> Tensor:
+        """D / (D − |m|) · sum over unobserved i of −ln p(x_i | x_m) in nats, (n,), for events and masks m, none all True.
+
+        This share of the hidden units, drawn for each event, is left out (as in training, where `dropout` is the model's).
+        """
         flat, mask = self._flat(x), self._subset(x, observed, "observed")
-        output = self.last(self.middle(self.first(_visible(flat, mask)))).view(*flat.shape, self.outputs)
+        h = self.first(_visible(flat, mask))
+        for layer in (self.middle[0], *cast(nn.Sequential, self.middle[1]), self.middle[2]):
+            h = drop(layer(h), dropout if isinstance(layer, nn.ReLU) else 0)
+        output = self.last(h).view(*flat.shape, self.outputs)
         missing = torch.where(mask, 0, -self._conditional(output.to(flat.dtype)).log_prob(flat))
         return missing.sum(1) * self.dims / (~mask).sum(1)
 
@@ -138,7 +148,7 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         random = torch.rand(len(batch), self.dims + 1, device=batch.x.device)
         observed = random[:, 1:] < random[:, :1]
         observed.scatter_(1, torch.randint(self.dims, (len(batch), 1), device=batch.x.device), False)
-        return {"nll": self.order_agnostic_nll(batch.x, observed.view_as(batch.x)).mean()}
+        return {"nll": self.order_agnostic_nll(batch.x, observed.view_as(batch.x), self.dropout).mean()}
 
     def _arranged(self, orders: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """The chosen variables (n, D) in the given orders (1 or n, D), and which entries count: (1 or n, most chosen)."""
