@@ -2,9 +2,9 @@
 
     python benchmarks/autoencoder_pairs.py measure wae-mmd --precision fp32 [--repeats 5] [--threads 2]
 
-pythae lives in an environment of its own, named by the variable PYTHAE_PYTHON (by default /tmp/pythae-venv/bin/python):
+pythae lives in an environment of its own, named by the variable PYTHAE_PYTHON (by default .venv-pythae/bin/python):
 
-    python -m venv /tmp/pythae-venv && /tmp/pythae-venv/bin/pip install torch==2.13.0 pythae==0.1.2
+    python -m venv .venv-pythae && .venv-pythae/bin/pip install torch==2.13.0 pythae==0.1.2
 
 Both sides run in fresh processes that take turns. Each trains on the same number of pictures of noise, 28×28, in batches of
 100, with pythae's default networks (784-512-10 and back, ReLU; discriminator 10-256-1), without validation, pictures or
@@ -94,7 +94,7 @@ SIDES: dict[str, Callable[[str, str], float]] = {"ours": our_rate, "pythae": pyt
 
 def rate(side: str, name: str, precision: str, threads: int) -> float:
     """A side's examples a second, measured in a process of its own."""
-    python = sys.executable if side == "ours" else os.environ.get("PYTHAE_PYTHON", "/tmp/pythae-venv/bin/python")
+    python = sys.executable if side == "ours" else os.environ.get("PYTHAE_PYTHON", ".venv-pythae/bin/python")
     command = [python, __file__, side, name, "--precision", precision, "--threads", str(threads)]
     quiet = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, env=quiet)
