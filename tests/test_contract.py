@@ -20,6 +20,8 @@ from pofx.core import (
     Encodes,
     FitsByCounting,
     Inpaints,
+    LatentVariable,
+    Reconstructs,
     Samples,
     ScoresAnomalies,
     TractableDensity,
@@ -221,6 +223,33 @@ def test_latents_become_events(model):
     assert model.decode(z).shape == (5, *model.event_shape)
     assert torch.equal(model.decode(z), model.decode(z))
     torch.testing.assert_close(model.decode(z[2:3]), model.decode(z)[2:3])
+
+
+@each(Reconstructs)
+def test_events_are_encoded_and_decoded(model, x):
+    again, between = model.reconstruct(x), model.interpolate(x, x.flip(0), steps=3)
+    assert again.shape == x.shape
+    assert between.shape == (7, 3, *model.event_shape)
+    torch.testing.assert_close(between[:, 0], again)
+    torch.testing.assert_close(between[:, 2], again.flip(0))
+    assert not again.requires_grad
+    z = torch.randn(5, model.latent, generator=seed(0))
+    assert not model.decode(z).requires_grad
+    (gradient,) = torch.autograd.grad(model.decode(z.requires_grad_()).sum(), z)
+    assert (gradient != 0).any(1).all()
+    with torch.no_grad():
+        assert not model.decode(z).requires_grad
+
+
+@each(LatentVariable)
+def test_the_parts_of_a_latent_variable_model_fit_together(model, x):
+    mean, log_variance = model.posterior(x)
+    assert mean.shape == log_variance.shape == (7, model.latent)
+    assert_a_function_of_each_row(lambda rows: torch.cat(model.posterior(rows), 1), x)
+    assert model.log_likelihood_given(x, mean).shape == model.prior.log_prob(mean).shape == (7,)
+    drawn = model.draw_given(mean, generator=seed(0))
+    assert model.support.check(drawn).all()
+    assert torch.equal(drawn, model.draw_given(mean, generator=seed(0)))
 
 
 @each(ScoresAnomalies)

@@ -8,7 +8,8 @@ import torch
 import pofx
 from pofx.building import settings_for
 from pofx.core import ConfigError
-from pofx.evaluation import Judge, score_rows
+from pofx.evaluation import Judge
+from pofx.scoring import score_rows
 from pofx.specs import parse_assignments, parse_specs, split_settings
 
 

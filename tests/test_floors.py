@@ -22,17 +22,15 @@ BELOW = {
     "training": {"core", "data"},
     "report": {"core", "data", "metrics"},
 }
-FOUR = {*BELOW, "building", "evaluation", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood"}
-FOUR |= {"factors", "latents", "strips"}
-BELOW |= {
-    "factors": FOUR, "latents": FOUR, "strips": FOUR, "exploring": {*FOUR, "options", "console"},
-    "building": FOUR, "evaluation": FOUR, "export": FOUR, "drawing": FOUR, "completion": FOUR, "comparison": FOUR,
-    "integrand": FOUR, "marginal": FOUR, "likelihood": FOUR, "estimating": {*FOUR, "options", "console"},
-    "specs": FOUR, "options": set(), "console": set(),
-    "sampling": {*FOUR, "options", "console"},
-    "cli": {*FOUR, "comparison", "options", "console", "sampling", "estimating", "exploring"},
-    "__main__": {"cli"}, "__init__": {*FOUR, "comparison"},
+JUDGING = {
+    "building", "evaluation", "factors", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood",
+    "latents", "strips",
 }  # fmt: skip
+FOUR = {*BELOW, "scoring", *JUDGING}
+COMMANDS = {"sampling", "estimating", "exploring"}
+BELOW |= {"scoring": {"core"}, "options": set(), "console": set()}
+BELOW |= dict.fromkeys({*JUDGING, "comparison"}, FOUR) | {name: {*FOUR, "options", "console"} for name in COMMANDS}
+BELOW |= {"cli": {*FOUR, "comparison", "options", "console", *COMMANDS}, "__main__": {"cli"}, "__init__": {*FOUR, "comparison"}}
 
 
 def name_of(file):

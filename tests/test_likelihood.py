@@ -17,6 +17,8 @@ from pofx.core import (
     Decodes,
     Encodes,
     GenerativeModel,
+    LatentVariable,
+    Reconstructs,
     TractableDensity,
 )
 from pofx.functional.likelihoods import gaussian_log_prob
@@ -38,7 +40,7 @@ class Exact(GenerativeModel, TractableDensity):
         return x.sum(1)
 
 
-class Linear(GenerativeModel, ApproximateDensity):
+class Linear(GenerativeModel, ApproximateDensity, LatentVariable):
     """x = W z + b_label + noise, z ~ N(0, I), of known ln p(x); q has the posterior's mean, and `share` times its variances."""
 
     name, summary = "linear", "linear-Gaussian"
@@ -81,8 +83,8 @@ class Linear(GenerativeModel, ApproximateDensity):
         return MultivariateNormal(torch.zeros_like(x[0]), covariance).log_prob(x - shift).detach()
 
 
-class Autoencoder(GenerativeModel, Encodes, Decodes):
-    """A linear decoder without a likelihood, whose `decode` keeps no gradients, as that of models of the library."""
+class Autoencoder(GenerativeModel, Encodes, Decodes, Reconstructs):
+    """A linear decoder without a likelihood."""
 
     name, summary = "autoencoder", "no density"
 
@@ -99,10 +101,15 @@ class Autoencoder(GenerativeModel, Encodes, Decodes):
     def encode(self, x):
         return (x - 0.5) @ self.W if self.support is constraints.boolean else x @ torch.linalg.pinv(self.W).T
 
-    @torch.no_grad()
     def decode(self, z):
         x = z @ self.W.T
         return x.sigmoid() if self.support is constraints.boolean else x
+
+    def reconstruct(self, x, condition=None):
+        return self.decode(self.encode(x))
+
+    def interpolate(self, a, b, steps=8, condition=None):
+        raise NotImplementedError
 
 
 def events(model, n=200, label=None):

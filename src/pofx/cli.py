@@ -108,8 +108,8 @@ app.command(epilog="Example: pofx reconstruct runs/vae-digits digits -n 10 --out
 def score(run: RunPath, source: Source, out: Out = None, part: Part = None, root: Root = None) -> None:
     """Score every row of DATA: exact log-probability or lower bound in nats, and an anomaly score (higher = more anomalous)."""
     from .building import load
-    from .evaluation import score_rows
     from .export import export_table
+    from .scoring import score_rows
 
     model = load(run)
     rows, names = _rows(run, source, part, root)
@@ -126,8 +126,8 @@ def encode(run: RunPath, source: Source, out: Out = None, part: Part = None, roo
     """Write the feature vector of every row of DATA."""
     from .building import load
     from .core import Encodes, require
-    from .evaluation import in_blocks
     from .export import export_codes
+    from .scoring import in_blocks
 
     model = load(run)
     encoder = require(model, Encodes)

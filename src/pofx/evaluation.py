@@ -36,10 +36,10 @@ from .metrics import (
     precision_recall_density_coverage,
     train_features,
 )
+from .scoring import BOUND_SAMPLES, in_blocks
 
 MOST_ROWS = 5_000  # events judged, of the test split and of samples
 PROBE_ROWS = 10_000  # training events a probe sees
-BOUND_SAMPLES = 100  # importance samples of a lower bound
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Judge:
             return
         judgement.codes = in_blocks(model.encode, self.test.x, model)
         if self.factors:
-            judgement.figures["disentanglement"] = self.factors.judge(model, in_blocks)
+            judgement.figures["disentanglement"] = self.factors.judge(model)
         if not self._labels:
             judgement.why["probe_accuracy"] = f"{self.data.name} has no labels for a probe to predict."
             return
@@ -196,26 +196,6 @@ def evaluate(model: GenerativeModel, data: Data, seed: int = 0) -> dict[str, Any
     return Judge(data, seed).judge(model).figures
 
 
-def score_rows(model: GenerativeModel, rows: Any) -> dict[str, Any]:
-    """What a model can say of each row, as columns: `log_prob` or `elbo` in nats, and `anomaly_score`.
-
-    Raises `CapabilityError` where the model can score neither.
-    """
-    columns: dict[str, Any] = {}
-    x = rows.x
-    if isinstance(model, TractableDensity):
-        columns["log_prob"] = in_blocks(model.log_prob, x, model).numpy()
-    elif isinstance(model, ApproximateDensity):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            columns[f"elbo_{BOUND_SAMPLES}"] = in_blocks(lambda b: model.elbo(b, BOUND_SAMPLES), x, model).numpy()
-    if isinstance(model, ScoresAnomalies):
-        columns["anomaly_score"] = in_blocks(model.anomaly_score, x, model).numpy()
-    if not columns:
-        require(model, ScoresAnomalies)
-    return columns
-
-
 def _samples_per_second(model: Samples, n: int) -> float:
     """The median of up to five draws of n events, or of as many as half a second allows."""
     seconds: list[float] = []
@@ -239,12 +219,6 @@ def _some(split: Any, most: int, seed: int, among: Tensor | None = None) -> Any:
     if len(index) > most:
         index = index[torch.randperm(len(index), generator=torch.Generator().manual_seed(seed))[:most].sort().values]
     return split.rows(index)
-
-
-@torch.no_grad()
-def in_blocks(score: Any, x: Tensor, model: GenerativeModel) -> Tensor:
-    """A row-wise function of events, a block at a time on the model's device; the result on the CPU."""
-    return torch.cat([score(block.to(model.device)).float().cpu() for block in x.split(model.rows_at_once)])
 
 
 def _refusal(model: GenerativeModel, capability: type[Capability]) -> str:

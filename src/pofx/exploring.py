@@ -79,12 +79,11 @@ def interpolate(
     import torch
 
     from .building import load, load_run_rows
-    from .core import ConfigError
+    from .core import ConfigError, Reconstructs, require
     from .latents import interpolate as between
-    from .latents import reconstructing
     from .strips import export_strips, strips_file
 
-    reconstructing(model := load(run))
+    require(model := load(run), Reconstructs)
     path = strips_file(model.event_shape, out, run, "interpolate")
     split = load_run_rows(run, source, part, root)
     chosen = list(range(min(2 * PAIRS, len(split) // 2 * 2))) if rows is None else _numbers(rows, "rows")
@@ -114,12 +113,12 @@ def reconstruct(
     import torch
 
     from .building import load, load_run_rows
+    from .core import Reconstructs, require
     from .latents import reconstruct as again
-    from .latents import reconstructing
     from .metrics import mean_estimate
     from .strips import export_strips, stacked, strips_file
 
-    reconstructing(model := load(run))
+    require(model := load(run), Reconstructs)
     path = strips_file(model.event_shape, out, run, "reconstruct")
     split = load_run_rows(run, source, part, root)
     batch = split.rows(torch.arange(len(split)))

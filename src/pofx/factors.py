@@ -1,32 +1,19 @@
 """Disentanglement of a model's code, for data whose factors are known."""
 
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .core import Encodes, GenerativeModel, require
+from .core import Encodes, GenerativeModel, LatentVariable, require
 from .data import Data, Split
 from .data.data import pick
 from .data.shapes import factors_of
 from .metrics import beta_vae_score, factor_vae_score, mutual_information_gap
+from .scoring import in_blocks
 
 MOST_ROWS = 5_000  # events of the training split, and held-out events
 MOST_FACTORS = 100
-
-
-@runtime_checkable
-class GaussianPosterior(Protocol):
-    """A model with q(z | x) = N(mean, diag exp(log_variance)), whose code is the mean: a variational autoencoder."""
-
-    latent: int
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean and the log-variance of q(z | x), each (n, latent)."""
-
-
-Blockwise = Callable[[Any, Tensor, GenerativeModel], Tensor]  # in_blocks(function, x, model)
 
 
 class FactorJudge:
@@ -53,10 +40,10 @@ class FactorJudge:
         judge = cls(data, seed)
         return judge if judge.names else None
 
-    def judge(self, model: GenerativeModel, blockwise: Blockwise) -> dict[str, Any]:
+    def judge(self, model: GenerativeModel) -> dict[str, Any]:
         """The figures of an encoder: `mig` of its codes, `mig_sampled` of draws from q(z | x), the two scores."""
         encode = require(model, Encodes).encode
-        train, held_out = (blockwise(encode, x, model) for x in (self.train, self.held_out))
+        train, held_out = (in_blocks(encode, x, model) for x in (self.train, self.held_out))
         sets = (train, self.train_factors, held_out, self.factors)
         figures = {
             "factors": self.names,
@@ -64,9 +51,8 @@ class FactorJudge:
             "beta_vae_score": beta_vae_score(*sets, seed=self.seed).as_dict(),
             "factor_vae_score": factor_vae_score(*sets, seed=self.seed).as_dict(),
         }
-        posterior = model.posterior if isinstance(model, GaussianPosterior) else None
-        if posterior is not None and not model.classes:
-            both = blockwise(lambda x: torch.cat(posterior(x), 1), self.held_out, model)
+        if isinstance(model, LatentVariable) and not model.classes:
+            both = in_blocks(lambda x: torch.cat(model.posterior(x), 1), self.held_out, model)
             figures["mig_sampled"] = self._gap(*both.chunk(2, dim=1))
         return figures
 

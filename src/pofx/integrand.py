@@ -1,34 +1,29 @@
 """p(x | z) p(z), whose integral over z is p(x): the parts of models with codes that estimates of likelihood need."""
 
-import inspect
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from .core import CapabilityError, ConfigError, Decodes, Encodes, GenerativeModel, TractableDensity
+from .core import (
+    CapabilityError,
+    ConfigError,
+    Decodes,
+    Encodes,
+    GenerativeModel,
+    LatentVariable,
+    Reconstructs,
+    TractableDensity,
+)
 from .functional.importance import LogDensity
 from .functional.likelihoods import gaussian_log_prob
 from .nn.priors import DensityPrior, Prior
 
 CERTAIN = 1e-6  # a decoder's probabilities are kept this far from 0 and 1, where rounding may have put them
 LEAST_WIDTH = 256  # the numbers a code takes at least in a network, whose hidden layers may be wider than events
-
-
-@runtime_checkable
-class HasLikelihood(Protocol):
-    """A variational model: its methods take the labels of a conditional model as `condition`."""
-
-    prior: DensityPrior
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def log_likelihood_given(self, x: Tensor, z: Tensor) -> Tensor: ...
-
-    def draw_given(self, z: Tensor) -> Tensor: ...
 
 
 class Integrand(ABC):
@@ -78,22 +73,21 @@ class Integrand(ABC):
 
 
 class ModelIntegrand(Integrand):
-    """A model that has all of it."""
+    """A latent-variable model, which has all of it."""
 
-    def __init__(self, model: GenerativeModel) -> None:
-        self.parts = cast(Any, model)
-        super().__init__(model, self.parts.prior)
+    def __init__(self, model: GenerativeModel, parts: LatentVariable) -> None:
+        self.parts = parts
+        super().__init__(model, parts.prior)
         self.density = f"ln p(x{' | label' if model.classes else ''}) of the {model.name}"
 
     def posterior(self, x: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.parts.posterior(x, **_condition(label))
-        return mean, log_variance
+        return self.parts.posterior(x, label)
 
     def log_likelihood(self, x: Tensor, z: Tensor, label: Tensor | None) -> Tensor:
-        return cast(Tensor, self.parts.log_likelihood_given(x, z, **_condition(label)))
+        return self.parts.log_likelihood_given(x, z, label)
 
     def draw(self, z: Tensor, label: Tensor | None, generator: torch.Generator) -> Tensor:
-        return cast(Tensor, self.parts.draw_given(z, generator=generator, **_condition(label)))
+        return self.parts.draw_given(z, label, generator)
 
 
 class DecoderIntegrand(Integrand):
@@ -120,15 +114,13 @@ class DecoderIntegrand(Integrand):
         self.density = (
             f"ln p(x) of the {model.name}'s decoder with {kind} observation noise{size}, which is not part of the model"
         )
-        # `decode` may be without gradients, by a decorator, and chains need them
-        self.decode = inspect.unwrap(type(model).decode)  # type: ignore[attr-defined]
 
     def posterior(self, x: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
         mean = cast(Encodes, self.model).encode(x)
         return mean, torch.full_like(mean, 2 * math.log(self.deviation))
 
     def log_likelihood(self, x: Tensor, z: Tensor, label: Tensor | None) -> Tensor:
-        output: Tensor = self.decode(self.model, z)
+        output = cast(Decodes, self.model).decode(z)
         if z.requires_grad and not output.requires_grad:
             raise CapabilityError(
                 f"decode of {self.model.name} has no gradient in z, which annealing needs: use method='importance' or 'prior'."
@@ -139,7 +131,7 @@ class DecoderIntegrand(Integrand):
         return gaussian_log_prob(x, output, torch.as_tensor(self.log_variance, dtype=x.dtype, device=x.device))
 
     def draw(self, z: Tensor, label: Tensor | None, generator: torch.Generator) -> Tensor:
-        output: Tensor = self.decode(self.model, z)
+        output = cast(Decodes, self.model).decode(z)
         if self.binary:
             return torch.bernoulli(output.clamp(CERTAIN, 1 - CERTAIN), generator=generator)
         noise = torch.randn(output.shape, dtype=output.dtype, device=output.device, generator=generator)
@@ -152,19 +144,15 @@ def integrand_of(model: GenerativeModel, noise: float | None = None) -> Integran
         raise CapabilityError(
             f"{model.name} has an exact density, and nothing needs to be estimated: use model.log_prob(x) (pofx score)."
         )
-    if isinstance(model, HasLikelihood):
+    if isinstance(model, LatentVariable):
         if noise is not None:
             raise ConfigError(f"noise={noise} is for decoders without a likelihood, and {model.name} has its own p(x | z).")
-        return ModelIntegrand(model)
+        return ModelIntegrand(model, model)
     prior, parts = getattr(model, "prior", None), model.classes or getattr(model, "categories", 0)
-    if not (isinstance(model, Decodes) and isinstance(model, Encodes) and isinstance(prior, Prior)) or parts:
+    if not (isinstance(model, Reconstructs) and isinstance(prior, Prior)) or parts:
         given = " with labels or categories" if parts else ""
         raise CapabilityError(
             f"{model.name}{given} has no likelihood, and no encoder and decoder over one prior, which observation noise would "
             "give one: estimates are for vae, and for aae and wae without labels. Judge others by samples (pofx evaluate)."
         )
     return DecoderIntegrand(model, prior, noise)
-
-
-def _condition(label: Tensor | None) -> dict[str, Tensor]:
-    return {} if label is None else {"condition": label}

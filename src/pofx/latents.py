@@ -1,36 +1,19 @@
 """Looking into latent space: which dimension does what, what lies between two events, what a code keeps of an event."""
 
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .core import CapabilityError, ConfigError, Decodes, GenerativeModel, require
-from .evaluation import in_blocks
-from .models import MODELS
+from .core import ConfigError, Decodes, GenerativeModel, Reconstructs, require
+from .nn.autoencoder import codes_between
 from .nn.priors import Gaussian, Prior
+from .scoring import in_blocks
 
 DRAWS = 10_000  # of a prior whose deviation is measured
-
-
-@runtime_checkable
-class Reconstructs(Protocol):
-    """A model whose decoder takes what its encoder gives: `reconstruct(x)` is the event that it expects for the code of x."""
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Events (n, *event_shape) encoded and decoded."""
-
-
-@runtime_checkable
-class Interpolates(Protocol):
-    """A model with its own way from one event to another: `interpolate(a, b, steps)`, (n, steps, *event_shape)."""
-
-    def interpolate(self, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
-        """Events on the way from a to b, each (n, *event_shape), both ends among them."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +86,13 @@ def coded(model: GenerativeModel, x: Tensor, labels: Tensor | None = None) -> Te
 
     Raises `CapabilityError` where the model has no such encoder.
     """
-    reconstructing(model)
+    require(model, Reconstructs)
     return in_pieces(model, "encode", x, labels)
-
-
-def reconstructing(model: GenerativeModel) -> None:
-    """Nothing, or a `CapabilityError` where the decoder does not take what the encoder gives; it says which models' do."""
-    if not isinstance(model, Reconstructs):
-        able = ", ".join(name for name, cls in MODELS.items() if issubclass(cls, Reconstructs)) or "none"
-        raise CapabilityError(f"{model.name} has no encoder into latents that it decodes. Models that have: {able}.")
 
 
 def reconstruct(model: GenerativeModel, x: Tensor, labels: Tensor | None = None) -> Tensor:
     """Events (n, *event_shape) encoded and decoded; `CapabilityError` for a model that does not."""
-    reconstructing(model)
+    require(model, Reconstructs)
     return in_pieces(model, "reconstruct", x, labels)
 
 
@@ -126,25 +102,22 @@ def interpolate(
 ) -> Tensor:
     """What lies between events a and b, each (n, *event_shape): (n, steps, *event_shape) with their reconstructions as ends.
 
-    The model's own `interpolate`, or else the decoded straight line between the two codes. Raises `CapabilityError` for a
-    model whose decoder does not take what its encoder gives, `ConfigError` for fewer than two steps.
+    With `labels` of a and b, for a model of p(x | label), each event on the way is decoded with the label of the nearer end.
+    Raises `CapabilityError` for a model whose decoder does not take what its encoder gives, `ConfigError` for fewer than two
+    steps.
     """
-    reconstructing(model)
-    if steps < 2:
-        raise ConfigError(f"steps must be at least 2, got {steps}: both ends are among them.")
-    if isinstance(model, Interpolates) and not model.classes:
-        return in_blocks(lambda both: model.interpolate(both[:, 0], both[:, 1], steps), torch.stack([a, b], 1), model)
-    first, last = (coded(model, x, None if labels is None else labels[i]) for i, x in enumerate((a, b)))
-    t = torch.linspace(0, 1, steps, dtype=first.dtype)[:, None]
-    z = first[:, None] + t * (last - first)[:, None]
-    near = None if labels is None else torch.where(t.T < 0.5, labels[0][:, None], labels[1][:, None])  # the nearer event's
-    return _decode(model, z.flatten(0, 1), None if near is None else near.flatten()).unflatten(0, (-1, steps))
+    between = require(model, Reconstructs).interpolate
+    if labels is None or not model.classes:
+        return in_blocks(lambda both: between(both[:, 0], both[:, 1], steps), torch.stack([a, b], 1), model)
+    z = codes_between(coded(model, a, labels[0]), coded(model, b, labels[1]), steps)
+    nearer = torch.where(torch.linspace(0, 1, steps) < 0.5, labels[0][:, None], labels[1][:, None])
+    return _decode(model, z, nearer.flatten()).unflatten(0, (-1, steps))
 
 
 def in_pieces(model: GenerativeModel, method: str, x: Tensor, labels: Tensor | None = None) -> Tensor:
-    """model.method(x) for some rows at a time; with their labels where the model is of p(x | label) and the method asks."""
+    """model.method(x) for some rows at a time; with their labels where the model is of p(x | label)."""
     function = getattr(model, method)
-    if labels is None or not model.classes or "condition" not in inspect.signature(function).parameters:
+    if labels is None or not model.classes:
         return in_blocks(function, x, model)
     rows = torch.arange(len(x))
     return in_blocks(

@@ -81,13 +81,53 @@ class Encodes(Capability):
 
 
 class Decodes(Capability):
-    """`decode(z)` maps latent vectors (n, latent) to events (n, *event_shape): the expected event, not a draw."""
+    """`decode(z)` maps latent vectors (n, latent) to events (n, *event_shape): the expected event, not a draw.
+
+    Of a model that can `reconstruct` it is differentiable in z; where z has no gradient, neither has the event.
+    """
 
     method, promise = "decode", "decoder from latents"
     latent: int
 
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor: ...
+
+
+class Reconstructs(Capability):
+    """`reconstruct(x)` is the event that a model expects for the code of each x, (n, *event_shape): it encodes and decodes.
+
+    `interpolate(a, b, steps)` is what it expects on the way from the code of each event of a to that of b, both ends included:
+    (n, steps, *event_shape). A model of p(x | label) takes labels (n,) as `condition`, also in `encode` and `decode`.
+    """
+
+    method, promise = "reconstruct", "an encoder and its decoder"
+
+    @abstractmethod
+    def reconstruct(self, x: Tensor, condition: Any = None) -> Tensor: ...
+
+    @abstractmethod
+    def interpolate(self, a: Tensor, b: Tensor, steps: int = 8, condition: Any = None) -> Tensor: ...
+
+
+class LatentVariable(Capability):
+    """p(x) = ∫ p(x | z) p(z) dz with every part of it known, and q(z | x), a Gaussian that stands for p(z | x).
+
+    `log_likelihood_given(x, z)` is ln p(x | z) in nats, (n,), differentiable in z, and `draw_given(z)` a draw from it;
+    `posterior(x)` the mean and the log-variance of q(z | x), each (n, latent); `prior` has `log_prob(z)` and `sample(n)`. A
+    model of p(x | label) takes labels (n,) as `condition`.
+    """
+
+    method, promise = "log_likelihood_given", "p(x | z) and q(z | x)"
+    prior: Any
+
+    @abstractmethod
+    def log_likelihood_given(self, x: Tensor, z: Tensor, condition: Any = None) -> Tensor: ...
+
+    @abstractmethod
+    def draw_given(self, z: Tensor, condition: Any = None, generator: torch.Generator | None = None) -> Tensor: ...
+
+    @abstractmethod
+    def posterior(self, x: Tensor, condition: Any = None) -> tuple[Tensor, Tensor]: ...
 
 
 class Inpaints(Capability):
@@ -141,6 +181,6 @@ class FitsByCounting(Capability):
 
 
 CAPABILITIES: tuple[type[Capability], ...] = (
-    Samples, DrawsStepwise, TractableDensity, ApproximateDensity, Encodes, Decodes, Inpaints, Completes, ScoresAnomalies,
-    FitsByCounting,
+    Samples, DrawsStepwise, TractableDensity, ApproximateDensity, LatentVariable, Encodes, Decodes, Reconstructs, Inpaints,
+    Completes, ScoresAnomalies, FitsByCounting,
 )  # fmt: skip

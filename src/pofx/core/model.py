@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
-from .capabilities import CAPABILITIES, ApproximateDensity, Capability, DrawsStepwise, Samples, TractableDensity
+from .capabilities import (
+    CAPABILITIES,
+    ApproximateDensity,
+    Capability,
+    Decodes,
+    DrawsStepwise,
+    Reconstructs,
+    Samples,
+    TractableDensity,
+)
 from .errors import CapabilityError, ConfigError, DataError
 from .player import Player
 from .support import describe_support
@@ -155,6 +164,8 @@ def _refusal(model: GenerativeModel, capability: type[Capability]) -> str:
         sentence += ": its density is exact. Use model.log_prob(x)"
     elif capability in (TractableDensity, ApproximateDensity) and isinstance(model, Samples):
         sentence += ": its density is implicit, it can only be sampled. Judge it by its samples (pofx evaluate)"
+    elif capability is Reconstructs and isinstance(model, Decodes):
+        sentence += ": its decoder does not take what its encoder gives"
     elif capability is DrawsStepwise and isinstance(model, Samples):
         sentence += " at a temperature"
     return f"{sentence}. Models with {capability.promise}: {others}."

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
 
+from .errors import ConfigError, suggest
+
 
 class LevelGrid(Constraint):
     """K equally spaced levels in [0, 1]: {0, 1/(K-1), ..., 1}.
@@ -65,6 +67,27 @@ def to_codes(x: Tensor, support: Constraint) -> Tensor:
 def from_codes(codes: Tensor, support: Constraint, dtype: torch.dtype = torch.float32) -> Tensor:
     """Codes 0..K-1 as values of the support; the inverse of `to_codes`."""
     return codes.to(dtype) / _scale(support)
+
+
+OUTPUTS = {"unit": constraints.unit_interval, "binary": constraints.boolean, "real": constraints.real}
+
+
+def support_of(output: str) -> Constraint:
+    """The support of a network without a likelihood whose `output` is unit ([0, 1]), binary or real; else `ConfigError`."""
+    if output not in OUTPUTS:
+        raise ConfigError(f"output={output!r} is unknown: {suggest(output, OUTPUTS)}.")
+    return OUTPUTS[output]
+
+
+def output_for(event_shape: tuple[int, ...], support: Constraint) -> str:
+    """The output that suits data: pictures lie in [0, 1].
+
+    >>> output_for((1, 8, 8), constraints.real), output_for((5,), constraints.real), output_for((5,), constraints.boolean)
+    ('unit', 'real', 'binary')
+    """
+    if support is constraints.boolean:
+        return "binary"
+    return "unit" if len(event_shape) == 3 or support is constraints.unit_interval else "real"
 
 
 def describe_support(support: Constraint) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 from ..core import (
     Batch,
@@ -18,25 +18,26 @@ from ..core import (
     Encodes,
     GenerativeModel,
     Player,
+    Reconstructs,
     Samples,
     ScoresAnomalies,
     adam,
-    suggest,
+    output_for,
+    support_of,
 )
 from ..functional.adversarial import discriminator_fake_loss, discriminator_real_loss, non_saturating_loss
 from ..functional.likelihoods import bernoulli_log_prob
-from ..nn.autoencoder import Decoder, check_autoencoder, codes_between
+from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
 from ..nn.conditions import one_hot_labels
 from ..nn.mlp import mlp
 from ..nn.priors import sampled_prior
 from ..nn.stochastic import StochasticEncoder
 from ..nn.supervision import check_supervision, labels_of, one_hot, rows_without_label
 
-OUTPUTS = {"unit": constraints.unit_interval, "binary": constraints.boolean, "real": constraints.real}
 BETAS = (0.5, 0.999)  # of Adam in the adversarial phases: less momentum, as in GANs
 
 
-class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
+class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomalies):
     """An autoencoder whose codes, over all data, are matched to a prior p(z) by a discriminator that sees codes only.
 
     Each step has phases with optimisers of their own. Reconstruction: encoder and decoder minimise ½‖x − x̂‖² (cross-entropy
@@ -92,8 +93,8 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         self.event_shape, self.latent = tuple(event_shape), latent
         self.learning_rate, self.adversarial_rate, self.input_noise = learning_rate, adversarial_rate, input_noise
         check_autoencoder(self.event_shape, latent, hidden, network, activation)
-        _check_arguments(output, discriminator_hidden, input_noise)
-        self.output, self.support, self.supervision = output, OUTPUTS[output], supervision
+        _check_arguments(discriminator_hidden, input_noise)
+        self.output, self.support, self.supervision = output, support_of(output), supervision
         self._given, self.prior = prior, sampled_prior(prior, latent, prior_std, 10 if classes is None else classes)
         self.categories, self.classes = check_supervision(supervision, categories, classes, self.prior.classes)
         self.joined = (self.classes or 0) if supervision == "style" else self.categories  # width of what joins z
@@ -108,10 +109,9 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
             self.category_discriminator = mlp([self.categories, *discriminator_hidden, 1])
 
     @classmethod
-    def configure_for(cls, event_shape: tuple[int, ...], support: constraints.Constraint) -> dict[str, Any]:
-        if support is constraints.boolean:
-            return {"output": "binary"}
-        return {"output": "unit" if len(event_shape) == 3 or support is constraints.unit_interval else "real"}
+    def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
+        """The output that suits such values."""
+        return {"output": output_for(event_shape, support)}
 
     def recorded(self) -> dict[str, Any]:
         return {"prior": self.prior.recorded(self._given)}
@@ -215,7 +215,6 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         x = self.decode(z, label if self.joined else None)
         return torch.bernoulli(x, generator=generator) if self.output == "binary" else x
 
-    @torch.no_grad()
     def decode(self, z: Tensor, condition: Any = None) -> Tensor:
         """The decoder's event, (n, *event_shape), for whole codes (n, features) as `encode` gives them, or z (n, latent).
 
@@ -227,12 +226,13 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         if z.ndim != 2 or z.shape[1] != self.joined + self.latent:
             joined = f" behind {self.joined} of y, or with a condition" if self.joined else ""
             raise DataError(f"aae decodes codes of latent={self.latent} columns{joined}, got {tuple(z.shape)}.")
-        output = self.decoder(z)
-        return output if self.output == "real" else output.sigmoid()
+        with gradients_of(z):
+            output = self.decoder(z)
+            return output if self.output == "real" else output.sigmoid()
 
     @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """The mean of q(z | x), behind q(y | x) where there are categories: (n, categories + latent).
+    def encode(self, x: Tensor, condition: Any = None) -> Tensor:
+        """The mean of q(z | x), behind q(y | x) where there are categories: (n, categories + latent). Labels change nothing.
 
         Of a universal encoder that is the mean over 16 noises η, which are the same for every row and every call.
         """
@@ -296,9 +296,7 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         return self._error(x, self.decoder(code))
 
 
-def _check_arguments(output: str, widths: Sequence[int], input_noise: float) -> None:
-    if output not in OUTPUTS:
-        raise ConfigError(f"output={output!r} is unknown: {suggest(output, OUTPUTS)}.")
+def _check_arguments(widths: Sequence[int], input_noise: float) -> None:
     if widths and min(widths) < 1:
         raise ConfigError(f"discriminator_hidden must name layers of at least 1 unit, got {list(widths)}.")
     if not 0 <= input_noise < math.inf:

@@ -6,13 +6,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
-from ..core import Batch, ConfigError, Decodes, Encodes, GenerativeModel, Player, Samples, adam, suggest
+from ..core import (
+    Batch,
+    ConfigError,
+    Decodes,
+    Encodes,
+    GenerativeModel,
+    Player,
+    Samples,
+    adam,
+    output_for,
+    suggest,
+    support_of,
+)
 from ..functional.adversarial import GENERATOR_LOSSES, discriminator_fake_loss, discriminator_real_loss
 from ..nn.mlp import mlp
-
-OUTPUTS = {"unit": constraints.unit_interval, "binary": constraints.boolean, "real": constraints.real}
 
 
 class GAN(GenerativeModel, Samples, Encodes, Decodes):
@@ -51,19 +61,16 @@ class GAN(GenerativeModel, Samples, Encodes, Decodes):
             raise ConfigError("hidden must name at least one layer, got none: give the layers' widths, as [256, 256].")
         if loss not in GENERATOR_LOSSES:
             raise ConfigError(f"loss={loss!r} is unknown: {suggest(loss, GENERATOR_LOSSES)}.")
-        if output not in OUTPUTS:
-            raise ConfigError(f"output={output!r} is unknown: {suggest(output, OUTPUTS)}.")
-        self.output, self.support = output, OUTPUTS[output]
+        self.output, self.support = output, support_of(output)
         dims = math.prod(self.event_shape)
         self.generator = mlp([latent, *hidden, dims], normalise=True)
         self.features = nn.Sequential(mlp([dims, *reversed(hidden)], nn.LeakyReLU, negative_slope=0.2), nn.LeakyReLU(0.2))
         self.verdict = nn.Linear(hidden[0], 1)
 
     @classmethod
-    def configure_for(cls, event_shape: tuple[int, ...], support: constraints.Constraint) -> dict[str, Any]:
-        if support is constraints.boolean:
-            return {"output": "binary"}
-        return {"output": "unit" if len(event_shape) == 3 or support is constraints.unit_interval else "real"}
+    def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
+        """The output that suits such values."""
+        return {"output": output_for(event_shape, support)}
 
     def players(self) -> list[Player]:
         discriminator = [*self.features.parameters(), *self.verdict.parameters()]

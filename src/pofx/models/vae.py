@@ -16,30 +16,30 @@ from ..core import (
     Decodes,
     Encodes,
     GenerativeModel,
+    LatentVariable,
     LevelGrid,
     Player,
+    Reconstructs,
     Samples,
     ScoresAnomalies,
     adam,
     from_codes,
     levels_of,
-    suggest,
     to_codes,
 )
 from ..functional.likelihoods import gaussian_kl, log_mean_exp
 from ..functional.variational import Objective, doubly_reparameterised, free_bits_kl, perturbed, perturbed_log_prob
-from ..nn.autoencoder import Decoder, Encoder, check_autoencoder, codes_between
+from ..nn.autoencoder import Decoder, Encoder, check_autoencoder, codes_between, gradients_of
 from ..nn.conditions import one_hot_labels
 from ..nn.observation import observation
-from ..nn.priors import DensityPrior, Gaussian, LearnedMixture, VampPrior
+from ..nn.priors import Gaussian, density_prior
 
-PRIORS = ("gaussian", "mixture", "vamp")
 FEW_LEVELS = 8  # pictures of so few levels have a probability for each; of more a logistic distribution over them
 ANOMALY_SAMPLES = 16
 CHUNK = 2_000_000  # values of a layer of the decoder held at once while a bound is estimated
 
 
-class VAE(GenerativeModel, Samples, ApproximateDensity, Encodes, Decodes, ScoresAnomalies):
+class VAE(GenerativeModel, Samples, ApproximateDensity, LatentVariable, Encodes, Decodes, Reconstructs, ScoresAnomalies):
     """A latent-variable model p(x) = ∫ p(x | z) p(z) dz with an encoder q(z | x) = N(μ(x), diag σ²(x)).
 
     Trained on the evidence lower bound  E_q[ln p(x | z)] − β KL(q(z | x) ‖ p(z)) ≤ ln p(x) (for β ≥ 1), or with
@@ -103,17 +103,9 @@ class VAE(GenerativeModel, Samples, ApproximateDensity, Encodes, Decodes, Scores
         self.encoder = Encoder(self.event_shape, hidden, 2 * latent, network, activation, extra)
         self.decoder = Decoder(latent + extra, hidden, self.event_shape, network, activation, self.observation.per_value)
         self.width = max(self.dims * self.observation.per_value, *hidden, 1)  # numbers that the decoder holds for an event
-        self.prior: DensityPrior
-        if prior == "gaussian":
-            self.prior = Gaussian(latent)
-        elif prior == "mixture":
-            self.prior = LearnedMixture(latent, components)
-        else:
-            self.prior = VampPrior(latent, components, self.event_shape, self._pseudo_posterior)
+        self.prior = density_prior(prior, latent, components, self.event_shape, self._pseudo_posterior)
 
     def _check_prior(self, prior: str) -> None:
-        if prior not in PRIORS:
-            raise ConfigError(f"prior={prior!r} is unknown: {suggest(prior, PRIORS)}.")
         if self.objective.free_bits and prior != "gaussian":
             raise ConfigError(
                 f"free_bits={self.objective.free_bits} needs the KL of each latent dimension, which only prior='gaussian' "
@@ -280,10 +272,10 @@ class VAE(GenerativeModel, Samples, ApproximateDensity, Encodes, Decodes, Scores
         """A draw from p(x | z) for each code, (n, *event_shape), observation noise included."""
         return self.observation.draw(self._decoded(self._check_codes(z), self._one_hot(condition, len(z))), generator)
 
-    @torch.no_grad()
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """The mean of p(x | z) for codes (n, latent), of a logistic likelihood its location."""
-        return self.observation.mean(self._decoded(self._check_codes(z), self._one_hot(condition, len(z))))
+        with gradients_of(z):
+            return self.observation.mean(self._decoded(self._check_codes(z), self._one_hot(condition, len(z))))
 
     @torch.no_grad()
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 from ..core import (
     Batch,
@@ -16,21 +16,23 @@ from ..core import (
     Encodes,
     GenerativeModel,
     Player,
+    Reconstructs,
     Samples,
     ScoresAnomalies,
     adam,
+    output_for,
     suggest,
+    support_of,
 )
 from ..functional.adversarial import discriminator_fake_loss, discriminator_real_loss, non_saturating_loss
 from ..functional.divergences import ESTIMATORS, mmd, sliced_wasserstein
 from ..functional.likelihoods import bernoulli_log_prob
-from ..nn.autoencoder import Decoder, check_autoencoder, codes_between
+from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
 from ..nn.mlp import mlp
 from ..nn.priors import DensityPrior, Gaussian, Uniform, sampled_prior
 from ..nn.sampled import Prior
 from ..nn.stochastic import StochasticEncoder
 
-OUTPUTS = {"unit": constraints.unit_interval, "binary": constraints.boolean, "real": constraints.real}
 PENALTIES = {"mmd": 10.0, "gan": 0.1, "sliced": 10.0}  # with λ where none is given: that of the paper's code, and of an AAE
 COSTS = ("squared", "cross_entropy")
 ENCODERS = ("deterministic", "gaussian")
@@ -38,7 +40,7 @@ BETAS = (0.5, 0.999)  # of Adam, for all players, as in the paper
 MEASURED = 10_000  # draws of a prior without a closed form of its spread
 
 
-class WAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
+class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomalies):
     """An autoencoder whose codes z over all data, q(z), are matched to a prior p(z) that one can sample.
 
     min  E_x E_q(z|x)[c(x, G(z))] + λ Div(q(z), p(z)),  whose first term is, at its least under Div = 0, the cost of the best
@@ -103,7 +105,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         self.learning_rate, self.adversarial_rate = learning_rate, adversarial_rate
         check_autoencoder(self.event_shape, latent, hidden, network, activation)
         self._check_arguments(encoder, discriminator_hidden)
-        self.support, self._given = OUTPUTS[output], prior
+        self.support, self._given = support_of(output), prior
         self.prior = sampled_prior(prior, latent, prior_std)
         if prior_trick and not (penalty == "gan" and isinstance(self.prior, DensityPrior)):
             raise ConfigError("prior_trick=True needs penalty='gan' and prior='gaussian', whose density it uses: leave it out.")
@@ -118,7 +120,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
                 raise ConfigError("prior must have samples that differ, got one point: its kernel would have no width.")
 
     def _check_arguments(self, encoder: str, widths: Sequence[int]) -> None:
-        choices = (("output", OUTPUTS), ("cost", COSTS), ("penalty", PENALTIES), ("estimator", ESTIMATORS))
+        choices = (("cost", COSTS), ("penalty", PENALTIES), ("estimator", ESTIMATORS))
         for name, word, known in (("encoder", encoder, ENCODERS), *((n, getattr(self, n), k) for n, k in choices)):
             if word not in known:
                 raise ConfigError(f"{name}={word!r} is unknown: {suggest(word, known)}.")
@@ -137,10 +139,9 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
             raise ConfigError(f"joint=False is for penalty='gan', got penalty={self.penalty!r}: others have one player.")
 
     @classmethod
-    def configure_for(cls, event_shape: tuple[int, ...], support: constraints.Constraint) -> dict[str, Any]:
-        if support is constraints.boolean:
-            return {"output": "binary"}
-        return {"output": "unit" if len(event_shape) == 3 or support is constraints.unit_interval else "real"}
+    def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
+        """The output that suits such values."""
+        return {"output": output_for(event_shape, support)}
 
     def recorded(self) -> dict[str, Any]:
         return {"prior": self.prior.recorded(self._given)}
@@ -205,24 +206,28 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, ScoresAnomalies):
         x = self.decode(self.prior.sample(n, generator))
         return torch.bernoulli(x, generator=generator) if self.output == "binary" else x
 
-    @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """G(z), (n, *event_shape), for codes (n, latent); in [0, 1] for pictures and binary events."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise DataError(f"wae decodes codes of shape (n, {self.latent}), got {tuple(z.shape)}.")
-        return self._event(self.decoder(z))
+        with gradients_of(z):
+            return self._event(self.decoder(z))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """The code of each event, of a gaussian encoder the mean of q(z | x): (n, latent)."""
         return self.encoder.mean(self.check(x))[1]
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, condition: Any = None) -> Tensor:
         """decode(encode(x)), (n, *event_shape)."""
+        self.refuse_condition(condition)
         return self.decode(self.encode(x))
 
-    def interpolate(self, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
+    @torch.no_grad()
+    def interpolate(self, a: Tensor, b: Tensor, steps: int = 8, condition: Any = None) -> Tensor:
         """Decoded codes on straight lines between those of events a and b, (n, *event_shape) each: (n, steps, *event_shape)."""
+        self.refuse_condition(condition)
         return self.decode(codes_between(self.encode(a), self.encode(b), steps)).unflatten(0, (len(a), steps))
 
     @torch.no_grad()

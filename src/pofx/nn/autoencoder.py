@@ -122,3 +122,13 @@ def codes_between(start: Tensor, end: Tensor, steps: int) -> Tensor:
         )
     share = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)[:, None]
     return torch.lerp(start[:, None], end[:, None], share).flatten(0, 1)
+
+
+def gradients_of(z: Tensor) -> torch.set_grad_enabled:
+    """The context in which a decoder is differentiable if its codes are, and keeps no gradients if they are not.
+
+    >>> with gradients_of(torch.zeros(2, 3)):
+    ...     Decoder(3, [4], (5,))(torch.zeros(2, 3)).requires_grad
+    False
+    """
+    return torch.set_grad_enabled(torch.is_grad_enabled() and z.requires_grad)

@@ -19,6 +19,9 @@ class DensityPrior(Prior):
         raise NotImplementedError
 
 
+Posterior = Callable[[Tensor], tuple[Tensor, Tensor]]  # of events, the means and log-variances of codes
+
+
 class Gaussian(DensityPrior):
     """N(0, std² I)."""
 
@@ -62,9 +65,7 @@ class VampPrior(DensityPrior):
     `posterior` maps events to means and log-variances of codes. Source: VAE with a VampPrior, Tomczak and Welling, 2018.
     """
 
-    def __init__(
-        self, latent: int, components: int, event_shape: tuple[int, ...], posterior: Callable[[Tensor], tuple[Tensor, Tensor]]
-    ) -> None:
+    def __init__(self, latent: int, components: int, event_shape: tuple[int, ...], posterior: Posterior) -> None:
         super().__init__(latent)
         _check_components(components)
         self.posterior = posterior
@@ -83,6 +84,23 @@ class VampPrior(DensityPrior):
 
 
 SAMPLED = ("gaussian", "mixture", "swiss_roll", "uniform")
+
+
+DENSITY_PRIORS = ("gaussian", "mixture", "vamp")
+
+
+def density_prior(name: str, latent: int, components: int, event_shape: tuple[int, ...], posterior: Posterior) -> DensityPrior:
+    """The prior with a density of this name: N(0, I), or of `components` parts; `ConfigError` for another name.
+
+    `event_shape` and `posterior` are those of a `VampPrior`.
+    """
+    if name not in DENSITY_PRIORS:
+        raise ConfigError(f"prior={name!r} is unknown: {suggest(name, DENSITY_PRIORS)}.")
+    if name == "gaussian":
+        return Gaussian(latent)
+    if name == "mixture":
+        return LearnedMixture(latent, components)
+    return VampPrior(latent, components, event_shape, posterior)
 
 
 def sampled_prior(prior: Any, latent: int, std: float = 1.0, classes: int = 10) -> Prior:
