@@ -151,20 +151,29 @@ EONADE = [
 ]
 MADE = [
     Row(
-        name,
+        "made-binarized_mnist",
         "made",
         "binarized_mnist",
         [
-            {"hidden": [6000], "dropout": 0.5, "masks": masks, "order": "raster", "learning_rate": 1e-3, "batch_size": 100,
-             "epochs": epochs, "schedule": "linear", "precision": "bf16", "validate_every": 5}
+            {"hidden": [1000], "masks": 1, "order": "raster", "learning_rate": 1e-3, "batch_size": 100, "epochs": 30,
+             "ema": 0.999, "look_ahead": 5},
+            {"hidden": [6000], "dropout": 0.5, "masks": 1, "order": "raster", "learning_rate": 1e-3, "batch_size": 100,
+             "epochs": 40, "schedule": "linear", "precision": "bf16", "validate_every": 5},
         ],
-        figure,
-        f"MADE of 1 layer of 8,000 units and {published} mask(s), Germain, Gregor, Murray and Larochelle 2015 ({MEMORY})",
-    )
-    for name, masks, epochs, published, figure in (
-        ("made-binarized_mnist", 1, 40, 1, -88.40),
-        ("made-16-binarized_mnist", 16, 32, 32, -88.04),
-    )
+        -88.40,
+        f"MADE of 1 layer of 8,000 units and 1 mask, Germain, Gregor, Murray and Larochelle 2015 ({MEMORY})",
+    ),
+    Row(
+        "made-16-binarized_mnist",
+        "made",
+        "binarized_mnist",
+        [
+            {"hidden": [1000], "masks": 16, "order": "raster", "learning_rate": 1e-3, "batch_size": 100, "epochs": 32,
+             "ema": 0.999, "look_ahead": 8, "validate_every": 8}
+        ],
+        -88.04,
+        f"MADE of 1 layer of 8,000 units and 32 masks, Germain, Gregor, Murray and Larochelle 2015 ({MEMORY})",
+    ),
 ]  # fmt: skip
 
 # The paper binarises MNIST anew at every presentation ("redraw"); on the fixed file a variational autoencoder overfits.

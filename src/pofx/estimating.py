@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,26 +68,13 @@ def likelihood(
     chosen = split.rows(torch.arange(len(split))[: rows or ROWS.get(method, OTHER_ROWS)])
     label = chosen.label if model.classes else None
     with _bar("estimating", len(chosen)) as bar:
-        estimate = estimate_log_likelihood(
-            model,
-            chosen.x,
-            method,
-            samples,
-            steps,
-            chains,
-            noise=noise,
-            widen=widen,
-            label=label,
-            seed=seed,
-            on_step=_told(bar),
-        )
+        options: dict[str, Any] = {"noise": noise, "widen": widen, "seed": seed, "on_step": _told(bar)}
+        estimate = estimate_log_likelihood(model, chosen.x, method, samples, steps, chains, label=label, **options)
     checked = None
     if check:
         with _bar("checking", check_rows) as bar:
             also = samples if method == "importance" else None
-            checked = simulate_and_check(
-                model, check_rows, steps, chains, samples=also, noise=noise, widen=widen, seed=seed, on_step=_told(bar)
-            )
+            checked = simulate_and_check(model, check_rows, steps, chains, samples=also, **options | {"on_step": _told(bar)})
     console().print(_table(estimate, checked))
     for sentence in _sentences(estimate, checked):
         say(f"– {sentence}")

@@ -21,7 +21,6 @@ from .errors import CapabilityError, ConfigError, DataError, Interrupted, PofxEr
 from .model import GenerativeModel, capabilities, density, require
 from .player import Batch, Player, adam
 from .support import (
-    OUTPUTS,
     LevelGrid,
     describe_support,
     discrete_support,
@@ -33,7 +32,7 @@ from .support import (
 )
 
 __all__ = [
-    "CAPABILITIES", "OUTPUTS", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "Completes", "ConfigError",
+    "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "Completes", "ConfigError",
     "DataError", "Decodes", "DrawsStepwise", "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted",
     "LatentVariable", "LevelGrid", "OnStep", "Player", "PofxError", "Reconstructs", "Samples", "ScoresAnomalies",
     "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support", "discrete_support",

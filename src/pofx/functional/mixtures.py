@@ -62,6 +62,16 @@ def floored_scale(log_scale: Tensor, floor: float) -> Tensor:
     return floor + log_scale.clamp(max=MAX_LOG_SCALE).exp()
 
 
+def spread_mixtures(components: int, low: float, high: float) -> Tensor:
+    """Logits, means and logarithms of scales, (3 · components,), of equal weights and means evenly inside (low, high).
+
+    >>> spread_mixtures(1, -1.0, 1.0)
+    tensor([0., 0., 0.])
+    """
+    gap, index = (high - low) / (components + 1), torch.arange(1.0, components + 1)
+    return torch.cat([0 * index, low + gap * index, 0 * index + math.log(gap)])
+
+
 class Mixture(NamedTuple):
     """A batch of mixtures  p(x) = Σ_c α_c f((x − μ_c) / σ_c) / σ_c,  α = softmax(logits), each with C components.
 

@@ -1,6 +1,5 @@
 """EoNADE: A Deep and Tractable Density Estimator, Benigno Uria, Iain Murray and Hugo Larochelle, 2014."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -27,7 +26,7 @@ from ..core import (
     suggest,
 )
 from ..functional.likelihoods import log_mean_exp
-from ..functional.mixtures import Bernoulli, Mixture, floored_scale
+from ..functional.mixtures import Bernoulli, Mixture, floored_scale, spread_mixtures
 from ..functional.temperature import check_temperature
 from ..nn.mlp import check_dropout, drop, mlp
 from ..nn.order import visiting_order
@@ -84,15 +83,15 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         self.event_shape, self.likelihood, self.floor = tuple(event_shape), likelihood, floor
         self.dropout, self.learning_rate = dropout, learning_rate
         self.support = constraints.boolean if likelihood == "bernoulli" else constraints.real
-        seeds = range(order_seed, order_seed + orders)
-        self.register_buffer("orders", torch.stack([visiting_order("random", self.event_shape, seed) for seed in seeds]))
+        drawn = [visiting_order("random", self.event_shape, order_seed + j) for j in range(orders)]
+        self.register_buffer("orders", torch.stack(drawn))
         self.outputs = 1 if likelihood == "bernoulli" else 3 * components  # of the network, for each variable
         self.first = nn.Linear(2 * self.dims, hidden[0])
         self.middle = nn.Sequential(nn.ReLU(), mlp(hidden), nn.ReLU())
         self.last = nn.Linear(hidden[-1], self.outputs * self.dims)
         if likelihood == "gaussian":
             self.last.weight.data.mul_(0.1)
-            self.last.bias.data = _spread_mixtures(components, mean_range).repeat(self.dims)
+            self.last.bias.data = spread_mixtures(components, *mean_range).repeat(self.dims)
 
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
@@ -127,10 +126,7 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         return Mixture(logits, mean, floored_scale(log_scale, self.floor))
 
     def order_agnostic_nll(self, x: Tensor, observed: Tensor, dropout: float = 0.0) -> Tensor:
-        """D / (D − |m|) · sum over unobserved i of −ln p(x_i | x_m) in nats, (n,), for events and masks m, none all True.
-
-        This share of the hidden units, drawn for each event, is left out (as in training, where `dropout` is the model's).
-        """
+        """D / (D − |m|) · sum over unobserved i of −ln p(x_i | x_m), (n,), nats, no mask m all True; with dropout."""
         flat, mask = self._flat(x), self._subset(x, observed, "observed")
         h = self.first(_visible(flat, mask))
         for layer in (self.middle[0], *cast(nn.Sequential, self.middle[1]), self.middle[2]):
@@ -231,8 +227,8 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
         a, (value, flag) = self.first(_visible(flat, observed)), self.first.weight.T.contiguous().chunk(2)
         row = torch.arange(len(x), device=x.device)
         for t, (o, c) in enumerate(zip(order.unbind(1), counts.unbind(1), strict=True), 1):
-            output = self._last(self.middle(a)[:, None], o[:, None]).squeeze(1)
-            new = self._conditional(output).at_temperature(temperature).sample(generator)
+            conditional = self._conditional(self._last(self.middle(a)[:, None], o[:, None]).squeeze(1))
+            new = conditional.at_temperature(temperature).sample(generator)
             flat[row, o] = torch.where(c, new, flat[row, o])
             a += flat[row, o, None] * value[o] + flag[o]
             if on_step:
@@ -253,10 +249,3 @@ class EoNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Inpaints
 def _visible(x: Tensor, observed: Tensor) -> Tensor:
     """The input of the network, (n, 2 D): zeros for what is not observed, and the mask."""
     return torch.cat([x * observed, observed.to(x.dtype)], 1)
-
-
-def _spread_mixtures(components: int, mean_range: Sequence[float]) -> Tensor:
-    """The outputs (3 · components,) of a variable before training: equal weights, means evenly inside the range."""
-    gap = (mean_range[1] - mean_range[0]) / (components + 1)
-    index = torch.arange(1.0, components + 1)
-    return torch.cat([0 * index, mean_range[0] + gap * index, 0 * index + math.log(gap)])

@@ -27,7 +27,7 @@ from ..core import (
 )
 from ..functional.likelihoods import bernoulli_log_prob, log_mean_exp
 from ..functional.temperature import check_temperature, thresholds
-from ..nn.masked import MaskedLinear, spread_degrees
+from ..nn.masked import MaskedLinear, shuffled_degrees
 from ..nn.mlp import check_dropout, drop
 from ..nn.order import visiting_order
 
@@ -85,7 +85,7 @@ class MADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes,
         self.register_buffer("orders", torch.stack(orders))
         places = self.orders.argsort(1) + 1
         generator = torch.Generator().manual_seed(order_seed)
-        degrees = [places, *(_degrees(units, self.dims, masks, generator) for units in hidden)]
+        degrees = [places, *(shuffled_degrees(units, self.dims, masks, generator) for units in hidden)]
         self.layers = nn.ModuleList(MaskedLinear(before, after) for before, after in pairwise(degrees))
         self.output = MaskedLinear(degrees[-1], places, strict=True)
         self.direct = MaskedLinear(places, places, strict=True, bias=False) if direct else None
@@ -247,9 +247,3 @@ class _Block(NamedTuple):
         weight, bias, degrees = layer.by_degree(member)
         known = torch.searchsorted(degrees, torch.arange(dims + 1, device=degrees.device), right=True)
         return cls(weight, bias[:, None], known.tolist())  # type: ignore[index]
-
-
-def _degrees(units: int, dims: int, masks: int, generator: torch.Generator) -> Tensor:
-    """Degrees of a hidden layer in every member, (masks, units): spread evenly, from the second member on shuffled."""
-    spread = spread_degrees(units, dims)
-    return torch.stack([spread, *(spread[torch.randperm(units, generator=generator)] for _ in range(masks - 1))])

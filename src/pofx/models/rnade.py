@@ -25,7 +25,7 @@ from ..core import (
     levels_of,
     suggest,
 )
-from ..functional.mixtures import FAMILIES, Mixture, floored_scale
+from ..functional.mixtures import FAMILIES, Mixture, floored_scale, spread_mixtures
 from ..functional.nade import ACTIVATIONS
 from ..functional.penalties import check_weight_decay, weight_decay
 from ..functional.temperature import check_temperature
@@ -86,13 +86,9 @@ class RNADE(GenerativeModel, DrawsStepwise, TractableDensity, Encodes, Completes
         self.scale_mean_gradient, self.learning_rate = scale_mean_gradient, learning_rate
         self.weight_decay = weight_decay
         self.register_buffer("order", visiting_order(order, self.event_shape, order_seed))
-        low, high = mean_range
-        gap = (high - low) / (components + 1)
-        means = low + gap * torch.arange(1, components + 1)
-        start = torch.stack([torch.zeros(components), means, torch.full((components,), math.log(gap))])
         self.W = nn.Parameter(torch.randn(self.dims, hidden) * (2 / self.dims) ** 0.5)
         self.V = nn.Parameter(torch.randn(self.dims, hidden, 3 * components) * 0.01)
-        self.b = nn.Parameter(start.flatten().repeat(self.dims, 1))
+        self.b = nn.Parameter(spread_mixtures(components, *mean_range).repeat(self.dims, 1))
         self.c = nn.Parameter(torch.zeros(hidden))
         self.rho = nn.Parameter(torch.ones(self.dims))
 

@@ -60,3 +60,9 @@ class MaskedLinear(nn.Linear):
         degrees, rows = self.after[member].sort(stable=True)
         columns = self.before[member].argsort(stable=True)
         return self.weight[rows][:, columns], None if self.bias is None else self.bias[rows], degrees
+
+
+def shuffled_degrees(units: int, dims: int, masks: int, generator: torch.Generator) -> Tensor:
+    """Degrees of a hidden layer in every member, (masks, units): spread evenly, from the second member on shuffled."""
+    spread = spread_degrees(units, dims)
+    return torch.stack([spread, *(spread[torch.randperm(units, generator=generator)] for _ in range(masks - 1))])
