@@ -79,6 +79,11 @@ def test_redraw_draws_the_training_split_anew_at_every_visit_and_the_others_once
     assert data.support.check(first.x).all()
     assert torch.equal(first.x, Stream(data.train, batch_size=100, seed=3).batch(0).x)
     assert torch.equal(first.label, data.train.label[stream.indices(0)])
+    whole, n = Stream(data.train, batch_size=len(data.train), seed=3), len(data.train)
+    epochs = [whole.batch(epoch * n).x[whole.indices(epoch * n).argsort()] for epoch in (0, 1)]  # in the order of the split
+    uncertain = (data.train.chances > 0) & (data.train.chances < 1)
+    assert 0.2 < (epochs[0] != epochs[1])[uncertain].double().mean() < 0.5  # 2 p (1 - p) of grey levels
+    assert torch.equal(epochs[0][~uncertain], epochs[1][~uncertain])
     visits = torch.stack([data.train.seen(rows, key).x for key in range(4000)])
     chances = data.train.chances[rows]
     assert torch.equal(visits.mean(0)[(chances == 0) | (chances == 1)], chances[(chances == 0) | (chances == 1)])
