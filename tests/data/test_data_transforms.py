@@ -85,8 +85,9 @@ def test_redraw_draws_the_training_split_anew_at_every_visit_and_the_others_once
     assert 0.2 < (epochs[0] != epochs[1])[uncertain].double().mean() < 0.5  # 2 p (1 - p) of grey levels
     assert torch.equal(epochs[0][~uncertain], epochs[1][~uncertain])
     one, two = (data.train.chances[stream.indices(position)] for position in (0, 100))
-    below = (one <= two) & (first.x > stream.batch(100).x)  # never, if both batches came from the same uniform numbers
-    assert below.sum() > 100
+    crossed = (one <= two) & (first.x > stream.batch(100).x)  # never, if both batches came from the same uniform numbers
+    expected = torch.where(one <= two, one * (1 - two), 0).sum()
+    assert abs(crossed.sum() - expected) < 4 * expected.sqrt() < expected
     visits = torch.stack([data.train.seen(rows, key).x for key in range(4000)])
     chances = data.train.chances[rows]
     assert torch.equal(visits.mean(0)[(chances == 0) | (chances == 1)], chances[(chances == 0) | (chances == 1)])
