@@ -109,6 +109,18 @@ def test_a_figure_that_nobody_has_gets_no_column(report, pictures, tmp_path):
     assert ">7/8</span>" in page(report, pictures, tmp_path)
 
 
+def test_disentanglement_has_columns_where_the_data_have_factors(report, pictures, tmp_path):
+    html = page(report, pictures, tmp_path)
+    assert ">MIG<" not in html
+    report["models"]["vae"]["disentanglement"] = {"mig": estimate(0.12), "beta_vae_score": estimate(0.96, 0.01, 500)}
+    report["models"]["markov"]["why"]["disentanglement"] = "markov has no encode."
+    html = page(report, pictures, tmp_path)
+    assert ">MIG<" in html
+    assert '<span class="value">0.12</span>' in row(html, "vae")
+    assert '<span class="value">0.96</span><small>± 0.01</small>' in row(html, "vae")
+    assert "markov has no encode." in html
+
+
 def test_bounds_are_marked_and_never_best(report, pictures, tmp_path):
     html = page(report, pictures, tmp_path)
     assert "≥ −16.5" in row(html, "vae")

@@ -36,7 +36,7 @@ from ..nn.priors import Gaussian, density_prior
 
 FEW_LEVELS = 8  # pictures of so few levels have a probability for each; of more a logistic distribution over them
 ANOMALY_SAMPLES = 16
-CHUNK = 2_000_000  # values of a layer of the decoder held at once while a bound is estimated
+CHUNK = 400_000  # values of a layer of the decoder held at once while a bound is estimated: near the cache
 
 
 class VAE(GenerativeModel, Samples, ApproximateDensity, LatentVariable, Encodes, Decodes, Reconstructs, ScoresAnomalies):

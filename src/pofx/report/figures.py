@@ -36,6 +36,8 @@ COLUMNS = (
     Column("kl", "Generation", "KL", "KL", "nats", "lower", 2),
     Column("anomaly_auroc", "Anomalies", "AUROC", "AUROC", "", "higher", 2),
     Column("probe_accuracy", "Features", "Probe", "probe", "%", "higher", 1, 100),
+    Column("mig", "Features", "MIG", "MIG", "", "higher", 2),
+    Column("beta_vae_score", "Features", "β-VAE score", "β-VAE", "", "higher", 2),
     Column("parameters", "Cost", "Parameters", "size", ""),
     Column("train_seconds", "Cost", "Training", "train", "s", "lower", 1),
     Column("samples_per_second", "Cost", "Sampling", "draws", "per s", "higher"),
@@ -89,8 +91,9 @@ def sheet(report: Report) -> Sheet:
 
 def figure(model: Figure, key: str) -> Figure | None:
     """A model's figure under one of the columns' keys, plain numbers as figures without a standard error."""
-    counted = model.get("modes") or {}
+    counted, factors = model.get("modes") or {}, model.get("disentanglement") or {}
     inside = {"modes": counted.get("captured"), "high_quality": counted.get("high_quality"), "kl": counted.get("kl")}
+    inside |= {name: factors.get(name) for name in ("mig", "beta_vae_score")}
     found = inside[key] if key in inside else model.get(key)
     if found is None or isinstance(found, dict):
         return found
@@ -191,4 +194,4 @@ def _decimals(column: Column, found: list[Figure]) -> int:
 
 
 def _source(key: str) -> str:
-    return "modes" if key in ("high_quality", "kl") else key
+    return {"high_quality": "modes", "kl": "modes", "mig": "disentanglement", "beta_vae_score": "disentanglement"}.get(key, key)
