@@ -18,15 +18,15 @@ from rich.console import Console
 from torch.distributions import constraints
 
 import pofx
+from figures import CODES, FIGURES, SEED, log_likelihood
 from pofx.comparison import machine
 from pofx.data import Split
 from pofx.metrics import Estimate, mean_estimate
-from published_rows import ROWS, Row
+from published_rows import ROWS
 from results import record
+from row import Row
 
 RUNS = Path(__file__).parent / "runs"
-SEED = 0
-CODES = 5_000  # for each event, in the importance-weighted bound of a model that has only a bound
 console = Console(stderr=True)
 
 
@@ -40,36 +40,52 @@ class Best:
 
 
 def reproduce(row: Row) -> dict[str, Any]:
-    """Train a row's candidates, choose by validation log-likelihood, score the test split (or every fold's)."""
-    if row.folds:
-        test, best, seconds = across_folds(row)
-    else:
-        data = pofx.load_data(row.data, **row.options)
-        best, seconds = choose(row, data, RUNS / (row.run or row.id))
-        test = mean_estimate(log_likelihood(scored(best.model, row), data.test), "nats")
-    console.print(
-        f"[bold]{row.id}: test {test.value:.3f} ± {test.stderr:.3f}, published {row.published}, with {best.arguments}"
-    )
-    bound = f", bound with {CODES:,} codes" if isinstance(best.model, pofx.ApproximateDensity) else ""
-    folds = f", {row.folds} folds" if row.folds else ""
+    """Train a row's candidates, choose by validation log-likelihood, measure on the test split (or every fold's, or seed's)."""
+    what, better, _ = FIGURES[row.figure]
+    test, best, seconds = across_folds(row) if row.folds else across_seeds(row)
+    reached = f"{test.value:.4g} ± {test.stderr:.2g} {test.unit}"
+    console.print(f"[bold]{row.id}: {what} {reached}, published {row.published}, with {best.arguments}")
+    bound = f", bound with {CODES:,} codes" if row.figure == "log-likelihood" and is_bound(best.model) else ""
+    repeats = f", {row.folds} folds" if row.folds else f", {row.seeds} seeds" if row.seeds > 1 else ""
     chosen = ", ".join(f"{k}={v}" for k, v in (best.arguments | row.scored).items())
     return {
         "id": row.id, "kind": "published", "model": f"{row.model}: {chosen}" if chosen else row.model, "data": row.data,
-        "metric": f"test log-likelihood{bound}{folds}", "unit": "nats", "better": "higher",
+        "metric": f"{what}{bound}{repeats}", "unit": test.unit, "better": better,
         "ours": test.value, "stderr": test.stderr, "reference": row.published, "reference_source": row.source,
         "command": f"python benchmarks/published.py --only {row.id}", "seed": SEED, "seconds": round(seconds, 1),
         "machine": machine(),
     }  # fmt: skip
 
 
-def choose(row: Row, data: pofx.Data, folder: Path) -> tuple[Best, float]:
+def is_bound(model: Any) -> bool:
+    """Whether the log-likelihood of a model is a bound only."""
+    return isinstance(model, pofx.ApproximateDensity)
+
+
+def across_seeds(row: Row) -> tuple[Estimate, Best, float]:
+    """The test figure of the seed, or mean and standard error over several, which draw data and weights anew."""
+    figures, seconds = [], 0.0
+    for seed in range(SEED, SEED + row.seeds):
+        data = pofx.load_data(row.data, **row.options, **({"seed": seed} if row.seeds > 1 else {}))
+        folder = RUNS / (row.run or row.id)
+        best, more = choose(row, data, folder / f"seed{seed}" if row.seeds > 1 else folder, seed)
+        seconds += more
+        figures.append(FIGURES[row.figure][2](scored(best.model, row), data))
+        if row.seeds > 1:
+            console.print(f"{row.id}: seed {seed}: {figures[-1].value:.4g} {figures[-1].unit}")
+    if row.seeds == 1:
+        return figures[0], best, seconds
+    return mean_estimate(torch.tensor([f.value for f in figures]), figures[0].unit), best, seconds
+
+
+def choose(row: Row, data: pofx.Data, folder: Path, seed: int = SEED) -> tuple[Best, float]:
     """The candidate with the highest validation log-likelihood, and the seconds of training them all."""
     best, seconds = Best(), 0.0
     for number, candidate in enumerate(row.candidates):
         arguments = {k: v for k, v in candidate.items() if k not in pofx.Settings.names() or k == "learning_rate"}
-        settings = {"seed": SEED, "snapshots": 0, **{k: v for k, v in candidate.items() if k not in arguments}}
+        settings = {"seed": seed, "snapshots": 0, **{k: v for k, v in candidate.items() if k not in arguments}}
         console.print(f"{row.id}: candidate {number + 1} of {len(row.candidates)}: {candidate}")
-        model = pofx.build_for(row.model, data, SEED, **arguments)
+        model = pofx.build_for(row.model, data, seed, **arguments)
         run = pofx.fit(model, data, folder / str(number), progress=not row.folds, **settings)
         seconds += run.seconds
         if len(row.candidates) == 1:
@@ -117,17 +133,6 @@ def fold_of(row: Row, fold: int) -> pofx.Data:
     splits = [Split(((part - mean) / std).float()) for part in (train, valid, test)]
     note = {"source": row.data, "fold": fold, "dropped": list(row.drop)}
     return pofx.Data(row.data, *splits, (x.shape[1],), constraints.real, transform=note)
-
-
-@torch.no_grad()
-def log_likelihood(model: pofx.GenerativeModel, split: Any) -> torch.Tensor:
-    """Exact ln p of every row of a split, block by block, or the importance-weighted bound where there is only a bound."""
-    blocks = [split.rows(i).x for i in torch.arange(len(split)).split(model.rows_at_once)]
-    if isinstance(model, pofx.ApproximateDensity):
-        torch.manual_seed(SEED)
-        return torch.cat([model.elbo(x, samples=CODES) for x in blocks])
-    density = pofx.require(model, pofx.TractableDensity)
-    return torch.cat([density.log_prob(x) for x in blocks])
 
 
 def main() -> None:

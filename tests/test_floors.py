@@ -19,7 +19,7 @@ BELOW = {
     "data": {"core"},
     "metrics": {"core"},
     "models": {"core", "functional", "nn"},
-    "training": {"core", "data"},
+    "training": {"core", "data", "metrics"},
     "report": {"core", "data", "metrics"},
 }
 JUDGING = {

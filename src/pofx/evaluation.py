@@ -74,7 +74,7 @@ class Judge:
     def describe(self) -> dict[str, Any]:
         """What report.json says of the data: how figures are made, and what real data and raw pixels would reach."""
         rows = self.train.x[: len(self.held_out)]
-        raw = self._probe(*(split.x.flatten(1) for split in (self.labelled, self.valid, self.test))) if self._labels else None
+        raw = self.probe(*(split.x.flatten(1) for split in (self.labelled, self.valid, self.test))) if self._labels else None
         return {
             "name": self.data.name,
             "description": self.data.description,
@@ -169,13 +169,14 @@ class Judge:
             judgement.why["probe_accuracy"] = f"{self.data.name} has no labels for a probe to predict."
             return
         train, valid = (in_blocks(model.encode, split.x, model) for split in (self.labelled, self.valid))
-        judgement.figures["probe_accuracy"] = _plain(self._probe(train, valid, judgement.codes))
+        judgement.figures["probe_accuracy"] = _plain(self.probe(train, valid, judgement.codes))
 
     @property
     def _labels(self) -> bool:
         return self.labelled.label is not None and len(self.labelled.label.unique()) > 1
 
-    def _probe(self, train: Tensor, valid: Tensor, test: Tensor) -> Estimate:
+    def probe(self, train: Tensor, valid: Tensor, test: Tensor) -> Estimate:
+        """A linear probe's accuracy on codes of `labelled`, `valid` (which chooses its weight decay) and `test`."""
         labels = [split.label for split in (self.labelled, self.valid, self.test)]
         return linear_probe(train, labels[0], valid, labels[1], test, labels[2])
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import constraints
 
-from pofx.core import ConfigError, LevelGrid
+from pofx.core import Batch, ConfigError, LevelGrid
 from pofx.functional.adversarial import discriminator_fake_loss
 from pofx.models import GAN
 
@@ -55,7 +55,7 @@ def test_the_two_players_own_every_parameter_once():
     model = GAN((1, 4, 4))
     owned = [id(p) for player in model.players() for p in player.parameters]
     assert sorted(owned) == sorted(map(id, model.parameters()))
-    assert [player.name for player in model.players()] == ["discriminator", "generator"]
+    assert [player.name for player in model.players()] == ["generator", "discriminator"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,53 @@ def test_parameter_counts_follow_the_widths():
     assert GAN((2,), latent=3, hidden=(5, 4)).parameter_count() == generator + discriminator
 
 
+def test_the_generators_events_are_those_the_discriminator_sees():
+    model = GAN((2,), latent=3, hidden=(5, 4), output="real").double()
+    generator, discriminator = model.players()
+    batch, seen = Batch(torch.zeros(6, 2).double()), []
+    model.judge, judge = (lambda x: seen.append(x.detach()) or judge(x)), model.judge
+    generator.loss(batch)
+    discriminator.loss(batch)
+    assert torch.equal(seen[0], seen[1][6:])  # data and samples pass it at once
+    discriminator.loss(batch)  # a step on which the generator does not move makes new ones
+    assert not torch.equal(seen[0], seen[2][6:])
+
+
+def test_a_critic_may_move_more_often():
+    generator, discriminator = GAN((2,), discriminator_steps=5).players()
+    assert (generator.every, discriminator.every) == (5, 1)
+
+
+def test_two_rates_and_their_decays_reach_the_optimisers():
+    generator, discriminator = GAN((2,), learning_rate=1e-4, discriminator_rate=4e-4, betas=(0.0, 0.9)).players()
+    for player, rate in ((generator, 1e-4), (discriminator, 4e-4)):
+        assert player.optimizer(player.parameters).defaults["lr"] == rate
+        assert player.optimizer(player.parameters).defaults["betas"] == (0.0, 0.9)
+
+
+def test_a_packed_discriminator_decides_over_several_events():
+    model = GAN((1, 2, 2), hidden=(5,), pack=3)
+    assert model.features[0].weight.shape == (5, 12)
+    assert model.discriminate(torch.rand(6, 1, 2, 2)).shape == (2,)
+    assert model.encode(torch.rand(4, 1, 2, 2)).shape == (4, 5)
+
+
+def test_spectral_normalisation_brings_every_layer_to_a_largest_singular_value_of_one():
+    torch.manual_seed(0)
+    model = GAN((2,), hidden=(5, 4), spectral_norm=True).double()
+    for _ in range(500):
+        model.discriminate(torch.rand(6, 2).double())
+    for layer in (model.features[0], model.features[2], model.verdict):
+        assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_maxout_unit_is_the_largest_of_its_pieces():
+    model = GAN((3,), hidden=(4,), maxout=5).double()
+    x = torch.rand(6, 3).double()
+    pieces = (x @ model.features[0].weight.T + model.features[0].bias).view(6, 4, 5)
+    torch.testing.assert_close(model.features(x), pieces.max(2).values)
+
+
 def test_an_untrained_model_samples_events_one_by_one():
     model = GAN((2,), latent=3, hidden=(5, 4))
     z = torch.randn(6, 3)
@@ -120,7 +167,11 @@ def test_it_suits_the_data():
     ("arguments", "sentence"),
     [
         ({"latent": 0}, "latent must be at least 1, got 0"),
-        ({"loss": "hinge"}, "loss='hinge' is unknown: Known: non-saturating, saturating"),
+        ({"loss": "hing"}, "loss='hing' is unknown: .*hinge"),
+        ({"maxout": 0}, "maxout must be at least 1, got 0"),
+        ({"discriminator_hidden": ()}, "discriminator_hidden must name at least one layer"),
+        ({"discriminator_steps": 0}, "discriminator_steps must be a whole number of at least 1, got 0"),
+        ({"betas": (0.5, 1.0)}, "betas must be Adam's two decays"),
         ({"output": "boolean"}, "output='boolean' is unknown: .*Known: binary, real, unit"),
         ({"hidden": ()}, "hidden must name at least one layer"),
     ],

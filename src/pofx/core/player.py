@@ -46,7 +46,8 @@ def adam(learning_rate: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
 class Player:
     """One optimiser with its parameters and its loss.
 
-    `loss(batch)` returns named scalar terms; their sum is minimised and each is logged.
+    `loss(batch)` returns named scalar terms; their sum is minimised and each is logged. A term without a gradient, such as an
+    accuracy, is a figure to watch: it is logged and changes nothing.
     The player moves on every `every`-th step (a WGAN generator has every=5) and its gradient norm is clipped at `clip`.
     """
 

@@ -9,6 +9,7 @@ from .fidelity import frechet_distance, kernel_distance, precision_recall_densit
 from .likelihood import bits_per_dim
 from .modes import count_modes, kl_to_uniform
 from .representation import linear_probe, map2d, nearest_neighbours
+from .sharpness import sharpness
 from .twosample import TwoSampleTest, classifier_test, mmd_test
 
 __all__ = [
@@ -16,5 +17,5 @@ __all__ = [
     "average_precision", "beta_vae_score", "bits_per_dim", "classifier_test", "cluster_labels", "clustering_error",
     "corrupt", "corrupted", "count_modes", "factor_vae_score", "frechet_distance", "kernel_distance", "kl_to_uniform",
     "linear_probe", "map2d", "mean_estimate", "mmd_test", "mutual_information_gap", "nearest_neighbours",
-    "precision_recall_density_coverage", "share_estimate", "train_features",
+    "precision_recall_density_coverage", "share_estimate", "sharpness", "train_features",
 ]  # fmt: skip

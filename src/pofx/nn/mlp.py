@@ -25,6 +25,24 @@ def mlp(
     return nn.Sequential(*layers[: -2 if normalise else -1])
 
 
+class Maxout(nn.Module):
+    """The largest of each unit's linear pieces: (n, units · pieces) to (n, units).
+
+    Maxout Networks, Ian Goodfellow, David Warde-Farley, Mehdi Mirza, Aaron Courville and Yoshua Bengio, 2013.
+
+    >>> import torch
+    >>> Maxout(2)(torch.tensor([[1.0, 3.0, -2.0, -4.0]]))
+    tensor([[ 3., -2.]])
+    """
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, (-1, self.pieces)).amax(2)
+
+
 def check_dropout(share: float) -> None:
     """Raise `ConfigError` where this is no share of numbers to drop."""
     if not 0 <= share < 1:

@@ -43,6 +43,13 @@ class Progress:
             left = _duration(pace * (self.total - done))
             print(f"{self.label}: {self.unit} {done}/{self.total}, {left} left  {text}", file=sys.stderr, flush=True)
 
+    def say(self, sentence: str) -> None:
+        """A sentence that stays above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(f"[yellow]{sentence}", highlight=False)
+        elif self._enabled:
+            print(sentence, file=sys.stderr, flush=True)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()

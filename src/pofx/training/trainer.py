@@ -23,6 +23,7 @@ from .checkpoint import load_optimizers, optimizer_tensors, prefixed, read_tenso
 from .directory import RunDirectory
 from .ema import Average
 from .engine import Engine
+from .monitor import Monitor
 from .progress import Progress
 from .record import Losses, Record
 from .settings import Settings
@@ -49,6 +50,7 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.record = Record(directory.record if directory and self.engine.is_main else None)
         self.losses = Losses()
+        self.monitor = Monitor()
         self.steps, self.seconds, self.finished = 0, 0.0, False
 
     def _base_rate(self, player: Player) -> float:
@@ -99,6 +101,8 @@ class Trainer:
                     self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
                     self._log(figures)
                     bar.update(self.steps, figures)
+                    for sentence in self.monitor.look(figures) if show else []:
+                        bar.say(f"At step {self.steps} {sentence}")
                     if self.finished or stopping or clock - last_save >= 60 * self.settings.checkpoint_minutes:
                         self.save()
                         last_save = clock
@@ -133,6 +137,9 @@ class Trainer:
             terms = player.loss(batch)
         self.engine.backward(reduce(add, terms.values()))
         self.engine.average_gradients(player.parameters)
+        if len(self.players) > 1 and (self.steps + 1) % self.settings.log_every == 0:
+            gradients = [p.grad for p in player.parameters if p.grad is not None]
+            terms = terms | {"gradient_norm": torch.nn.utils.get_total_norm(gradients)}
         if player.clip is not None:
             torch.nn.utils.clip_grad_norm_(player.parameters, player.clip)
         for group in optimizer.param_groups:
