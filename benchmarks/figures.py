@@ -12,6 +12,8 @@ from pofx.metrics import (
     cluster_labels,
     clustering_error,
     frechet_distance,
+    majority_labels,
+    matched_labels,
     mean_estimate,
     share_estimate,
     sharpness,
@@ -42,9 +44,10 @@ def _classification_error(model: Any, data: Any) -> Estimate:
     return share_estimate(int((model.classify(data.test.x) != data.test.label).sum()), len(data.test))
 
 
-def _clustering_error(model: Any, data: Any) -> Estimate:
-    valid, test = (model.category_probabilities(split.x) for split in (data.valid, data.test))
-    return clustering_error(test, data.test.label, names=cluster_labels(valid, data.valid.label))
+def _clustering_error(model: Any, data: Any, rule: Callable[..., torch.Tensor] = cluster_labels) -> Estimate:
+    """The error of clusters whose labels a rule chooses on the validation split."""
+    valid, test = (in_blocks(model.category_probabilities, split.x, model) for split in (data.valid, data.test))
+    return clustering_error(test, data.test.label, names=rule(valid, data.valid.label))
 
 
 def _decoded(model: Any) -> torch.Tensor:
@@ -84,6 +87,8 @@ FIGURES: dict[str, tuple[str, str, Callable[[Any, Any], Estimate]]] = {
     "log-likelihood": ("test log-likelihood", "higher", _test_log_likelihood),
     "classification": ("test error of the classifier", "lower", _classification_error),
     "clustering": ("test error of named clusters", "lower", _clustering_error),
+    "matched": ("test error of clusters, one a label", "lower", lambda m, d: _clustering_error(m, d, matched_labels)),
+    "majority": ("test error of clusters named by majority", "lower", lambda m, d: _clustering_error(m, d, majority_labels)),
     "frechet": (f"Fréchet distance of {SAMPLES:,} decoded draws of the prior", "lower", _frechet),
     "reconstruction": ("reconstruction error ‖x − x̂‖² of test pictures", "lower", _reconstruction),
     "sharpness": (f"sharpness of {SAMPLES:,} decoded draws of the prior", "higher", lambda m, d: sharpness(_decoded(m))),

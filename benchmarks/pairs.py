@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+import adversarial_pairs as adversarial
 import autoencoder_pairs as autoencoders
 import pixel_pairs as pixels
+import progan_reference as progan
 from nade_reference import PaperNADE, PlainNADE, UnboundNADE
 from pofx.models.nade import NADE
 from trainer_pairs import ROWS, STEPS, sides
@@ -154,9 +156,41 @@ def autoencoder_pairs() -> list[Pair]:
     return pairs
 
 
+def adversarial_pairs() -> list[Pair]:
+    """Steps of GAN, DCGAN and InfoGAN with the networks of public code, by `pofx.fit` and by its loops; and their memory."""
+    pairs = []
+    for name, (side, steps, *_) in adversarial.MODELS.items():
+        data, items = f"{side}×{side}, batch 64", 64 * steps
+        for precision in adversarial.PRECISIONS:
+            both, key = adversarial.sides(name, precision), f"{name}-{precision}"
+            memory = (None, None, "MB", "lower")
+            pairs += [
+                Pair(f"{key}-train", name, data, f"training in {precision}", adversarial.SOURCE, *both, items),
+                Pair(f"{key}-memory", name, data, f"training in {precision}, peak memory", adversarial.SOURCE, *both, *memory),
+            ]
+    return pairs
+
+
+def progan_pairs() -> list[Pair]:
+    """Steps of Progressive GAN's full networks at one resolution, by `pofx.fit` and by a loop of public code; their memory."""
+    pairs = []
+    for side, steps in progan.STEPS.items():
+        data, items = f"3×{side}×{side}, 512 maps, batch {progan.BATCH}", progan.BATCH * steps
+        for precision in ("fp32", "bf16"):
+            both, key = progan.sides(side, precision), f"progan-{side}-{precision}"
+            memory = (None, None, "MB", "lower")
+            pairs += [
+                Pair(f"{key}-train", "progan", data, f"training in {precision}", progan.SOURCE, *both, items),
+                Pair(f"{key}-memory", "progan", data, f"{precision}, peak memory", progan.SOURCE, *both, *memory),
+            ]
+    return pairs
+
+
 GROUPS: dict[str, Callable[[], list[Pair]]] = {
     "nade": nade_pairs,
     "trainer": trainer_pairs,
     "pixels": pixel_pairs,
     "autoencoders": autoencoder_pairs,
+    "adversarial": adversarial_pairs,
+    "progan": progan_pairs,
 }

@@ -23,7 +23,7 @@ BELOW = {
     "report": {"core", "data", "metrics"},
 }
 JUDGING = {
-    "building", "evaluation", "factors", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood",
+    "building", "evaluation", "factors", "generation", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood",
     "latents", "strips",
 }  # fmt: skip
 FOUR = {*BELOW, "scoring", *JUDGING}

@@ -90,7 +90,8 @@ def fit(
     chosen = {"seed": seed, **settings_for(model, loaded), **settings, **lengths}
     run = train(built, loaded, out, resume=resume, overwrite=overwrite, **chosen)
     say(f"{model}: {built.parameter_count():,} parameters, {run.steps:,} steps in {run.seconds:.1f} s -> {out}")
-    figures = {k: v for k, v in (run.record[-1] if run.record else {}).items() if "/" in k}
+    last = [line for line in run.record if line["step"] == run.record[-1]["step"]]
+    figures = {k: v for line in last for k, v in line.items() if "/" in k}
     if figures:
         say("Last figures: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     say(f"Next: pofx evaluate {out} · pofx sample {out}")
@@ -141,6 +142,10 @@ def encode(run: RunPath, source: Source, out: Out = None, part: Part = None, roo
 def evaluate(
     run: RunPath,
     source: Annotated[str | None, typer.Argument(metavar="[DATA]", help="Other data; default: the run's own.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="What samples are compared in: inception, or the path of its weights. Default: a small classifier."),
+    ] = None,
     seed: Seed = 0,
     root: Root = None,
 ) -> None:
@@ -153,7 +158,7 @@ def evaluate(
 
     model, loaded = load(run), load_run_data(run, source, root)
     say(loaded.summary)
-    judge, directory = Judge(loaded, seed), RunDirectory(run)
+    judge, directory = Judge(loaded, seed, features), RunDirectory(run)
     seconds = read_tensors(directory.state)[1].get("seconds") if directory.state.is_file() else None
     figures = judge.judge(model).figures | {"train_seconds": seconds}
     report = {"data": judge.describe(), "models": {model.name: figures}}

@@ -17,7 +17,7 @@ from .core import describe_support, levels_of
 from .data import Data
 from .evaluation import Judge, Judgement
 from .metrics import map2d
-from .report import Pictures, write_report
+from .report import Game, Pictures, game_of, write_report
 from .specs import Spec, split_settings
 from .training import Settings, fit
 from .training.checkpoint import write_json
@@ -64,6 +64,7 @@ def compare(
     }  # fmt: skip
     judgements: dict[str, Judgement] = {}
     curves: dict[str, list[tuple[float, float]]] = {}
+    games: dict[str, Game] = {}
     for name, given in specs:
         label = _label(name, given)
         arguments, own = split_settings(name, given, Settings.names())
@@ -74,8 +75,12 @@ def compare(
         judgements[label] = judge.judge(model)
         report["models"][label] = {**judgements[label].figures, "train_seconds": run.seconds}
         curves[label] = _curve(run.record)
+        if run.warnings:
+            report["models"][label]["warnings"] = run.warnings
+        if game := game_of(run.record, run.warnings, run.directory / "samples" if run.directory else None):
+            games[label] = game
     write_json(out / "report.json", report)
-    write_report(report, _pictures(data, judge, judgements, curves), out / "report.html")
+    write_report(report, _pictures(data, judge, judgements, curves), out / "report.html", games)
     return Comparison(report, out / "report.html")
 
 
@@ -112,6 +117,7 @@ def _pictures(
         maps={k: (map2d(j.codes), judge.test.label) for k, j in judgements.items() if j.codes is not None},
         label_names=data.label_names,
         curves={k: curve for k, curve in curves.items() if curve},
+        copies={k: j.copies.rows for k, j in judgements.items() if j.copies is not None},
         column_names=data.column_names,
     )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .core import ConfigError, DrawsStepwise, GenerativeModel, OnStep, Samples, require, suggest
+from .latents import codes_of
 from .training.progress import Progress
 
 AT_ONCE = 1000  # events drawn together: memory does not grow with their number, and small steps are shared by many
@@ -50,13 +51,16 @@ def _advance(bar: Progress, which: slice, done: int, total: int) -> None:
 def labels_for(model: GenerativeModel, text: str, n: int, names: Sequence[str] | None) -> Tensor:
     """Labels int64 (n,) that a condition names: "3", "cat", "cat,dog" (dealt out evenly) or "all".
 
-    A label is a name of `names` or a number; raises `ConfigError` for others, and for models that take no label.
+    A label is a name of `names` or a number, of a model with codes a value of the first categorical one, which has no name;
+    raises `ConfigError` for others, and for models that take no label.
     """
-    if model.classes is None:
+    own = codes_of(model)
+    count = own.categories[0] if own and own.categories else model.classes
+    if count is None:
         model.refuse_condition(text)
-    known = list(names or map(str, range(model.classes or 0)))
+    known = list((None if own else names) or map(str, range(count or 0)))
     words = known if text == "all" and "all" not in known else [word.strip() for word in text.split(",")]
-    codes = torch.tensor([_code(word, known, f"a label of {model.name}") for word in words])
+    codes = torch.tensor([_code(word, known, f"a {'category' if own else 'label'} of {model.name}") for word in words])
     return codes[torch.arange(n) * len(codes) // n]
 
 

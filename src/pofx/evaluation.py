@@ -23,23 +23,22 @@ from .core import (
 )
 from .data import Data
 from .factors import FactorJudge
+from .generation import Copies, Features, SampleJudge
 from .metrics import (
     CORRUPTIONS,
     Estimate,
+    FeatureExtractor,
     auroc,
     bits_per_dim,
     corrupted,
-    count_modes,
-    frechet_distance,
     linear_probe,
     mean_estimate,
-    precision_recall_density_coverage,
-    train_features,
 )
 from .scoring import BOUND_SAMPLES, in_blocks
 
 MOST_ROWS = 5_000  # events judged, of the test split and of samples
 PROBE_ROWS = 10_000  # training events a probe sees
+MOST_CLASSES = 100  # that a probe predicts
 
 
 @dataclass
@@ -51,25 +50,36 @@ class Judgement:
     log_likelihood: Tensor | None = None
     codes: Tensor | None = None
     why: dict[str, str] = field(default_factory=dict)
+    copies: Copies | None = None
 
 
 class Judge:
     """Judges models on one data set, each by the same held-out events, features and corruptions.
 
     Density, anomalies and the probe are judged on the test split. Samples are compared with as many held-out events
-    (validation and test together), in the features of `metrics.train_features`. At most 5,000 events are used of each.
+    (validation and test together), by the figures of `generation.SampleJudge`, in its `features`: by default those of
+    `metrics.train_features`, else "inception", the path of its weights, or a function of events. At most 5,000 events are used
+    of each.
     """
 
-    def __init__(self, data: Data, seed: int = 0) -> None:
+    def __init__(self, data: Data, seed: int = 0, features: Features = None) -> None:
         self.data, self.seed = data, seed
         self.train, self.labelled = _parts(data.train, PROBE_ROWS, seed)
         self.valid, self.test = _some(data.valid, MOST_ROWS, seed), _some(data.test, MOST_ROWS, seed)
         self.held_out = torch.cat([self.valid.x, self.test.x])[:MOST_ROWS]
-        valid = None if self.valid.label is None else (self.valid.x, self.valid.label)
-        self.extractor = train_features(self.labelled.x, self.labelled.label, valid, seed)
-        self.real_features = self.extractor.features(self.held_out)
+        self.sample_judge = SampleJudge(data, self.labelled, self.valid, self.held_out, seed, features)
         self.corrupted = dict(corrupted(self.test.x, levels_of(data.support), seed))
         self.factors = FactorJudge.for_data(data, seed)
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        """The features in which samples are compared."""
+        return self.sample_judge.extractor
+
+    @property
+    def real_features(self) -> Tensor:
+        """The features of the held-out events."""
+        return self.sample_judge.real_features
 
     def describe(self) -> dict[str, Any]:
         """What report.json says of the data: how figures are made, and what real data and raw pixels would reach."""
@@ -81,9 +91,10 @@ class Judge:
             "event_shape": list(self.data.event_shape),
             "features": self.extractor.description,
             "feature_accuracy": _plain(self.extractor.accuracy),
+            "classifier": self.sample_judge.own.description,
             "corruptions": {name: CORRUPTIONS[name].description for name in self.corrupted},
             "raw_probe_accuracy": _plain(raw),
-            "real": self._fidelity(rows),
+            "real": self.sample_judge.judge(rows, real=True)[0],
         }
 
     @torch.no_grad()
@@ -122,8 +133,7 @@ class Judge:
 
     def _judge_samples(self, model: GenerativeModel, judgement: Judgement) -> None:
         figures, why = judgement.figures, judgement.why
-        names = ["frechet", "precision", "recall", "coverage", "samples_per_second"]
-        names += ["modes"] if self.data.modes is not None else []
+        names = [*self.sample_judge.names, "samples_per_second"]
         figures.update(dict.fromkeys(names))
         if not isinstance(model, Samples):
             why.update(dict.fromkeys(names, _refusal(model, Samples)))
@@ -131,19 +141,11 @@ class Judge:
         generator = torch.Generator(model.device).manual_seed(self.seed)
         judgement.samples = model.sample(len(self.held_out), generator=generator).float().cpu()
         figures["samples_per_second"] = _samples_per_second(model, len(self.held_out))
-        figures.update(self._fidelity(judgement.samples))
-        if self.data.modes is not None:
-            counted = count_modes(judgement.samples, *self.data.modes)
-            figures["modes"] = {
-                "captured": int(counted["modes"].value), "of": len(self.data.modes[0]),
-                "high_quality": counted["high_quality"].as_dict(), "kl": counted["kl"].value,
-            }  # fmt: skip
-
-    def _fidelity(self, samples: Tensor) -> dict[str, Any]:
-        features = self.extractor.features(samples)
-        shares = precision_recall_density_coverage(self.real_features, features)
-        distance = frechet_distance(self.real_features, features, self.seed)
-        return {"frechet": distance.as_dict(), **{k: shares[k].as_dict() for k in ("precision", "recall", "coverage")}}
+        found, judgement.copies = self.sample_judge.judge(judgement.samples)
+        figures.update(found)
+        if figures["kernel"] is None:
+            count = len(self.held_out)
+            why["kernel"] = f"a kernel distance needs at least 20 held-out events, and {self.data.name} has {count}."
 
     def _judge_anomalies(self, model: GenerativeModel, judgement: Judgement) -> None:
         judgement.figures["anomaly_auroc"] = None
@@ -166,14 +168,15 @@ class Judge:
         if self.factors:
             judgement.figures["disentanglement"] = self.factors.judge(model)
         if not self._labels:
-            judgement.why["probe_accuracy"] = f"{self.data.name} has no labels for a probe to predict."
+            many = f"{len(self.sample_judge.shares)} classes, too many" if self.sample_judge.shares is not None else "no labels"
+            judgement.why["probe_accuracy"] = f"{self.data.name} has {many} for a probe to predict."
             return
         train, valid = (in_blocks(model.encode, split.x, model) for split in (self.labelled, self.valid))
         judgement.figures["probe_accuracy"] = _plain(self.probe(train, valid, judgement.codes))
 
     @property
     def _labels(self) -> bool:
-        return self.labelled.label is not None and len(self.labelled.label.unique()) > 1
+        return self.labelled.label is not None and 1 < len(self.labelled.label.unique()) <= MOST_CLASSES
 
     def probe(self, train: Tensor, valid: Tensor, test: Tensor) -> Estimate:
         """A linear probe's accuracy on codes of `labelled`, `valid` (which chooses its weight decay) and `test`."""
@@ -181,7 +184,7 @@ class Judge:
         return linear_probe(train, labels[0], valid, labels[1], test, labels[2])
 
 
-def evaluate(model: GenerativeModel, data: Data, seed: int = 0) -> dict[str, Any]:
+def evaluate(model: GenerativeModel, data: Data, seed: int = 0, features: Features = None) -> dict[str, Any]:
     """Judge one model: density, samples, anomalies, features, as far as its capabilities allow.
 
     Returns what `pofx compare` writes for a model: every figure with its unit, sample size and standard error where one
@@ -194,7 +197,7 @@ def evaluate(model: GenerativeModel, data: Data, seed: int = 0) -> dict[str, Any
     >>> figures["log_likelihood"]["kind"], round(figures["log_likelihood"]["value"], 1), figures["probe_accuracy"]
     ('exact', -25.4, None)
     """
-    return Judge(data, seed).judge(model).figures
+    return Judge(data, seed, features).judge(model).figures
 
 
 def _samples_per_second(model: Samples, n: int) -> float:

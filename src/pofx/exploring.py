@@ -18,8 +18,12 @@ Data = Annotated[str | None, typer.Option("--data", metavar="DATA", help="Data w
 Row = Annotated[int | None, typer.Option("--row", min=0, help="Start from the code of this row of --data.")]
 Dims = Annotated[str | None, typer.Option("--dims", help="These latent dimensions, with commas, such as 0,3.")]
 Most = Annotated[int | None, typer.Option("--most", min=1, help="So many of the most active dimensions. Default: 10.")]
-Reach = Annotated[float, typer.Option("--range", help="How far, in standard deviations of the prior.")]
+Reach = Annotated[
+    float | None,
+    typer.Option("--range", help="How far, in standard deviations of the prior; of a code as it is. Default: 3, 1."),
+]
 Steps = Annotated[int, typer.Option("--steps", help="Events in a row, both ends among them.")]
+Code = Annotated[int | None, typer.Option("--code", min=0, help="Of InfoGAN: the code to vary, counted from 0. Default: 0.")]
 Label = Annotated[str | None, typer.Option("--condition", help="Of a conditional model: a label's name or number.")]
 Rows = Annotated[str | None, typer.Option("--rows", help="Pairs of rows: 0,5,2,7 is 0 to 5 and 2 to 7. Default: the first 12.")]
 Count = Annotated[
@@ -31,8 +35,9 @@ def traverse(
     run: RunPath,
     dims: Dims = None,
     most: Most = None,
-    reach: Reach = 3.0,
+    reach: Reach = None,
     steps: Steps = 9,
+    code: Code = None,
     source: Data = None,
     row: Row = None,
     condition: Label = None,
@@ -44,14 +49,28 @@ def traverse(
     """Move one latent dimension at a time and decode: a row for each, the most active first.
 
     The others stay at the prior's mean, at the code of an event (--data, --row), or of a GAN at a draw from the prior.
+
+    Of InfoGAN one code is varied along the columns (--code); the rows, --most of them, differ in noise and other codes, and
+    --condition chooses their categories.
     """
     from .building import load
     from .core import ConfigError, Decodes, require
+    from .latents import codes_of
     from .latents import traverse as move
     from .strips import strips_file
 
     require(model := load(run), Decodes)
     path = strips_file(model.event_shape, out, run, "traverse")
+    if (known := codes_of(model)) is not None:
+        if dims is not None or source is not None or row is not None:
+            raise ConfigError(
+                f"{model.name} is moved along its codes, all else is drawn: give --code in place of --dims, --data."
+            )
+        _traverse_code(model, known, code or 0, most, 1.0 if reach is None else reach, steps, condition, path, run, seed)
+        return
+    if code is not None:
+        raise ConfigError(f"code={code} is of models with codes (infogan), and {model.name} has none: give --dims.")
+    reach = 3.0 if reach is None else reach
     if dims is not None and most is not None:
         raise ConfigError(f"dims={dims} and most={most} both say what to show: give one of --dims and --most.")
     if row is not None and source is None:
@@ -155,6 +174,22 @@ def _export_traversal(found: Any, reach: float, path: Path, run: Path) -> None:
     export_strips(
         x, [f"z{dim}" for dim in found.dims], titles, ("dimension", "deviations"), path, run, activity=found.activity, **arrays
     )
+
+
+def _traverse_code(
+    model: Any, codes: Any, code: int, most: int | None, reach: float, steps: int, condition: str | None, path: Path,
+    run: Path, seed: int,
+) -> None:  # fmt: skip
+    """A grid of one code, the categories of whose rows a condition names."""
+    from .drawing import labels_for
+    from .latents import traverse_code
+    from .strips import export_strips
+
+    labels = None if condition is None else labels_for(model, condition, most or ACROSS, None)
+    x, z, titles = traverse_code(model, code, most or ACROSS, steps, reach, labels, seed)
+    export_strips(x, [str(i) for i in range(len(x))], titles, ("draw", codes.names[code]), path, run, z=z)
+    kind = "categorical" if code < len(codes.categories) else "continuous"
+    say(f"Code {code} of {len(codes)} ({kind}), {len(x)} draws of the rest -> {path}")
 
 
 def _codes(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .core import ConfigError, Decodes, GenerativeModel, Reconstructs, require
+from .functional.codes import Codes
 from .nn.autoencoder import codes_between
 from .nn.priors import Gaussian, Prior
 from .scoring import in_blocks
@@ -73,6 +74,37 @@ def traverse(
         x = x[wanted]
     start = decoded(model, origin[None], label)[0]
     return Traversal(x, wanted, values[wanted], origin, start, activity, measure)
+
+
+def codes_of(model: Any) -> Codes | None:
+    """The structured codes in what a model decodes, as InfoGAN has them; None where there are none."""
+    codes = getattr(model, "codes", None)
+    return codes if isinstance(codes, Codes) else None
+
+
+@torch.no_grad()
+def traverse_code(
+    model: GenerativeModel, code: int = 0, rows: int = 10, steps: int = 10, reach: float = 1.0, labels: Tensor | None = None,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor, list[str]]:  # fmt: skip
+    """Events (rows, columns, *event_shape) in whose rows one code varies, what was decoded to them, and titles of the columns.
+
+    A row shares noise and other codes, drawn by `seed`; `labels` (rows,) are values of the first categorical code. A
+    categorical code takes each of its values, a continuous one `steps` values from −reach to reach; 2 goes beyond what
+    training has seen. Raises `ConfigError` where the model has no such code.
+    """
+    codes, decoder = codes_of(model), require(model, Decodes)
+    if codes is None:
+        raise ConfigError(f"{model.name} has no codes: those of infogan can be traversed.")
+    if rows < 1:
+        raise ConfigError(f"a traversal needs at least 1 row, got {rows}.")
+    generator = torch.Generator(model.device).manual_seed(seed)
+    like = next(model.parameters())
+    start = codes.draw(rows, like, generator) if labels is None else codes.given(labels, rows, like, generator)
+    noise = torch.randn(rows, decoder.latent - codes.width, dtype=like.dtype, device=like.device, generator=generator)
+    varied, titles = codes.along(start, code, steps, reach)
+    z = torch.cat([varied, noise[:, None].expand(-1, len(titles), -1)], 2)
+    return decoded(model, z.flatten(0, 1)).unflatten(0, z.shape[:2]).cpu(), z.cpu(), titles
 
 
 def decoded(model: GenerativeModel, z: Tensor, label: int | None = None) -> Tensor:

@@ -236,7 +236,7 @@ def test_a_split_that_takes_everything_keeps_the_order(tmp_path):
         ({"split": (0.5, 0.5)}, "split must be three fractions that sum to 1"),
         ({"split": (0.5, 0.6, -0.1)}, "split must be three fractions that sum to 1"),
         ({"standardize": True}, r"standardize is for tables and digits holds images"),
-        ({"n": 5}, r"n is for drawn data \(shapes, rings, grid25, swissroll\): leave n out"),
+        ({"n": 5}, r"n is for drawn data \(shapes, rings, grid25, swissroll, stacked_mnist, stacked_digits\): leave n out"),
         ({"condition": "caption"}, "digits cannot give condition='caption': it may be 'label'"),
     ],
 )

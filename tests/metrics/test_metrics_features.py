@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pofx.core import DataError
-from pofx.metrics import features, frechet_distance, train_features
+from pofx.core import CapabilityError, DataError
+from pofx.metrics import features, frechet_distance, train_channel_features, train_features
 
 
 @pytest.fixture
@@ -90,6 +90,18 @@ def test_points_in_the_plane_keep_their_coordinates():
     assert extractor.description == "The two coordinates themselves."
 
 
+def test_the_classifier_behind_the_features_is_kept():
+    x, label = digits()
+    extractor = train_features(x[:1200], label[:1200], (x[1200:1500], label[1200:1500]), most_examples=20 * features.BATCH)
+    chances = extractor.probabilities(x[1200:1500])
+    assert torch.allclose(chances.sum(1), torch.ones(300), atol=1e-5)
+    right = (chances.argmax(1) == label[1200:1500]).float().mean().item()
+    assert right == pytest.approx(extractor.accuracy.value)
+    assert right > 0.4
+    with pytest.raises(CapabilityError, match="no classifier behind them"):
+        train_features(x[:50]).probabilities(x[:2])
+
+
 def test_unfit_data_are_explained():
     x = uniform(20, 5)
     with pytest.raises(DataError, match="got 3 for 20 events"):
@@ -98,3 +110,20 @@ def test_unfit_data_are_explained():
         train_features(x.index_fill(0, torch.tensor(2), torch.inf))
     with pytest.raises(DataError, match="at least 2 rows"):
         train_features(x[:1])
+
+
+def test_stacked_digits_are_classified_channel_by_channel():
+    x, label = digits()
+    order = torch.randint(1200, (3, 800), generator=torch.Generator().manual_seed(0))
+    stacked = torch.cat([x[rows] for rows in order], 1)
+    places = (label[order] * torch.tensor([[100], [10], [1]])).sum(0)
+    extractor = train_channel_features(stacked, places, 10, (stacked[:100], places[:100]), most_examples=80 * features.BATCH)
+    assert extractor.features(stacked[:5]).shape == (5, 3 * features.WIDTH)
+    chances = extractor.probabilities(stacked[:100])
+    assert torch.allclose(chances.sum(1), torch.ones(100), atol=1e-5)
+    per_digit = chances.view(100, 10, 10, 10).sum((2, 3)).argmax(1)  # of the first channel, the hundreds
+    assert (per_digit == places[:100] // 100).float().mean() > 0.8
+    assert (chances.argmax(1) == places[:100]).float().mean() > 0.5  # all three right
+    assert extractor.accuracy.n == 300
+    with pytest.raises(DataError, match="3 channels of 10 classes"):
+        train_channel_features(stacked, places + 1000, 10)

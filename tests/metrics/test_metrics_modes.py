@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pofx.core import ConfigError, DataError
-from pofx.metrics import count_modes, kl_to_uniform
+from pofx.metrics import count_classes, count_modes, kl_to_uniform
 
 ANGLES = torch.arange(8, dtype=torch.float64) * math.pi / 4
 RING = torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)
@@ -54,3 +54,26 @@ def test_unfit_arguments_are_explained():
         count_modes(RING * torch.nan, RING, SIGMA)
     with pytest.raises(DataError, match="got 3 and 2"):
         count_modes(torch.zeros(4, 3), RING, SIGMA)
+
+
+def test_classes_reached_and_their_divergence_from_the_data():
+    classes = torch.tensor([0] * 90 + [1] * 9 + [3])
+    found = count_classes(classes, torch.tensor([3.0, 1.0, 0.0, 4.0]))  # counts in proportion to the data's; class 2 has none
+    assert found["modes"].value == 3
+    assert found["modes"].unit == "classes of 3"
+    expected = 0.9 * math.log(0.9 / 0.375) + 0.09 * math.log(0.09 / 0.125) + 0.01 * math.log(0.01 / 0.5)
+    assert found["kl"].value == pytest.approx(expected)
+    assert count_classes(classes, torch.tensor([3.0, 1.0, 0.0, 4.0]), least=0.1)["modes"].value == 2  # 1 % is no tenth of 50 %
+
+
+def test_perfect_sampling_of_stacked_digits_has_a_floor():
+    classes = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
+    found = count_classes(classes, torch.ones(1000))
+    assert found["modes"].value == 1000
+    assert found["kl"].value == pytest.approx(999 / 52_000, abs=0.002)
+    assert found["kl"].value == pytest.approx(kl_to_uniform(classes.bincount(minlength=1000)))
+
+
+def test_classes_that_do_not_exist_are_named():
+    with pytest.raises(DataError, match=r"a class in 0\.\.2"):
+        count_classes(torch.tensor([3]), torch.ones(3))

@@ -193,7 +193,7 @@ def test_pictures_are_taken_as_often_as_asked_and_disturb_nothing(digits, tmp_pa
         weights.append(torch.cat([p.flatten() for p in model.parameters()]))
     assert torch.equal(*weights)
     assert not (tmp_path / "0" / "samples").exists()
-    names = sorted(file.name for file in (tmp_path / "3" / "samples").iterdir())
+    names = sorted(file.name for file in (tmp_path / "3" / "samples").glob("*.png"))
     assert names == ["step-000003.png", "step-000006.png", "step-000009.png"]
 
 

@@ -6,6 +6,7 @@ from .capabilities import (
     Capability,
     Completes,
     Decodes,
+    Discriminates,
     DrawsStepwise,
     Encodes,
     FitsByCounting,
@@ -33,8 +34,9 @@ from .support import (
 
 __all__ = [
     "CAPABILITIES", "ApproximateDensity", "Batch", "Capability", "CapabilityError", "Completes", "ConfigError",
-    "DataError", "Decodes", "DrawsStepwise", "Encodes", "FitsByCounting", "GenerativeModel", "Inpaints", "Interrupted",
-    "LatentVariable", "LevelGrid", "OnStep", "Player", "PofxError", "Reconstructs", "Samples", "ScoresAnomalies",
-    "TractableDensity", "TrainingError", "adam", "capabilities", "density", "describe_support", "discrete_support",
-    "from_codes", "levels_of", "output_for", "require", "suggest", "support_of", "to_codes",
+    "DataError", "Decodes", "Discriminates", "DrawsStepwise", "Encodes", "FitsByCounting", "GenerativeModel",
+    "Inpaints", "Interrupted", "LatentVariable", "LevelGrid", "OnStep", "Player", "PofxError", "Reconstructs",
+    "Samples", "ScoresAnomalies", "TractableDensity", "TrainingError", "adam", "capabilities", "density",
+    "describe_support", "discrete_support", "from_codes", "levels_of", "output_for", "require", "suggest", "support_of",
+    "to_codes",
 ]  # fmt: skip

@@ -130,6 +130,23 @@ class LatentVariable(Capability):
     def posterior(self, x: Tensor, condition: Any = None) -> tuple[Tensor, Tensor]: ...
 
 
+class Discriminates(Capability):
+    """`realness(x)` says how surely a discriminator takes each event x (n, *event_shape) for data, (n,), without gradient.
+
+    `realness_unit` says of what kind the number is: a probability D(x), or the value of a critic, which has no scale. Where a
+    decision is over several events, those `beside` x, data (k, *event_shape), make up the others; without them copies of x do.
+    """
+
+    method, promise = "realness", "a discriminator of events"
+
+    @property
+    @abstractmethod
+    def realness_unit(self) -> str: ...
+
+    @abstractmethod
+    def realness(self, x: Tensor, beside: Tensor | None = None) -> Tensor: ...
+
+
 class Inpaints(Capability):
     """`inpaint(x, mask)` keeps x where mask is True and draws the rest from p(missing | observed), (n, *event_shape)."""
 
@@ -181,6 +198,6 @@ class FitsByCounting(Capability):
 
 
 CAPABILITIES: tuple[type[Capability], ...] = (
-    Samples, DrawsStepwise, TractableDensity, ApproximateDensity, LatentVariable, Encodes, Decodes, Reconstructs, Inpaints,
-    Completes, ScoresAnomalies, FitsByCounting,
+    Samples, DrawsStepwise, TractableDensity, ApproximateDensity, LatentVariable, Encodes, Decodes, Reconstructs,
+    Discriminates, Inpaints, Completes, ScoresAnomalies, FitsByCounting,
 )  # fmt: skip

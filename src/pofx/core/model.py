@@ -65,6 +65,17 @@ class GenerativeModel(nn.Module, ABC):
     def advance(self, examples_seen: int) -> None:
         """Bring schedules inside the model (growth, warm-up) to this point of training; a pure function of progress."""
 
+    def batch_size_at(self, examples_seen: int, batch_size: int) -> int:
+        """How many examples a process is given at this point of training where `batch_size` is set; pure as `advance` is."""
+        return batch_size
+
+    def stage_at(self, examples_seen: int) -> str | None:
+        """The name of the stage of training at this point, where training has stages (growth); pure as `advance` is.
+
+        Where a stage ends the optimisers forget their moments, and a picture of samples is kept under its name.
+        """
+        return None
+
     def parameter_count(self) -> int:
         """The number of trainable parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -6,25 +6,29 @@ from functools import partial
 from typing import Literal
 
 from ..core import ConfigError
-from . import root, shapes, toys
+from . import root, shapes, stacked, toys
 from .options import Options
 from .raw import Raw
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set: how it is read, a line about it, the shape of its events, and where it comes from."""
+    """A named data set: how it is read, a line about it, the shape of its events, and where it comes from.
+
+    `draws` says that the number of its examples may be chosen though it is made of files.
+    """
 
     read: Callable[[Options], Raw]
     summary: str
     shape: str
     origin: Literal["embedded", "drawn", "data root"]
+    draws: bool = False
 
     def load(self, options: Options) -> Raw:
         """The data as they are; raises `ConfigError` for options that only drawn sets have."""
         for name in ("size", "n"):
-            if getattr(options, name) is not None and self.origin != "drawn":
-                drawn = [key for key, data in DATASETS.items() if data.origin == "drawn"]
+            if getattr(options, name) is not None and not (self.origin == "drawn" or (name == "n" and self.draws)):
+                drawn = [key for key, data in DATASETS.items() if data.origin == "drawn" or (name == "n" and data.draws)]
                 raise ConfigError(f"{name} is for drawn data ({', '.join(drawn)}): leave {name} out.")
         return self.read(options)
 
@@ -62,6 +66,12 @@ DATASETS: dict[str, DataSet] = {
     "mnist": DataSet(partial(root.mnist, name="mnist"), "70,000 handwritten digits", "1×28×28", "data root"),
     "fashion_mnist": DataSet(
         partial(root.mnist, name="fashion_mnist"), "70,000 pictures of clothes, 10 kinds", "1×28×28", "data root"
+    ),
+    "stacked_mnist": DataSet(
+        stacked.stacked_mnist, "three digits as colour channels, 1,000 modes to count", "3×28×28", "data root", draws=True
+    ),
+    "stacked_digits": DataSet(
+        stacked.stacked_digits, "the same of small digits, 1,000 modes to count", "3×8×8", "embedded", draws=True
     ),
     "binarized_mnist": DataSet(
         root.binarized_mnist, "MNIST in its fixed binarisation, for published likelihoods", "1×28×28", "data root"

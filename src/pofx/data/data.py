@@ -99,7 +99,9 @@ class Data:
 
     `support` holds every value of x; `transform` (JSON) is everything that `load_data(other, transform=...)` needs to
     load other data as these were; `dequantized` is the number of levels K where noise was added to them, so that
-    densities can be corrected; `modes` are the centres (k, d) and the standard deviation of a drawn mixture.
+    densities can be corrected; `modes` are the centres (k, d) and the standard deviation of a drawn mixture;
+    `channel_classes` is the number K of classes of one channel where the label is the number whose digits, to the base K, are
+    the classes of the channels.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Data:
     attribute_names: list[str] | None = None
     dequantized: int | None = None
     modes: tuple[Tensor, float] | None = None
+    channel_classes: int | None = None
     transform: dict[str, Any] = field(default_factory=dict)
     description: str = ""
 
@@ -120,6 +123,14 @@ class Data:
     def splits(self) -> dict[str, Split]:
         """The three splits by name."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def class_counts(self) -> Tensor | None:
+        """How many training events are of each class, int64 (K,); of stacked channels 1 for each whole label: all are alike."""
+        if self.channel_classes:
+            return torch.ones(self.channel_classes ** self.event_shape[0], dtype=torch.long)
+        label = self.train.label
+        return None if label is None else label[label >= 0].bincount()
 
     @property
     def summary(self) -> str:

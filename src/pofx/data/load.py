@@ -165,6 +165,7 @@ def _data(source: str, raw: Raw, pipeline: Pipeline, places: list[tuple[str, Ten
         attribute_names=raw.attribute_names,
         dequantized=pipeline.levels if options.dequantize else None,
         modes=_modes(raw, pipeline),
+        channel_classes=raw.channel_classes if pipeline.event_shape[0] == raw.event_shape[0] else None,
         transform=options.as_transform(source, known),
         description=describe([len(split) for split in splits], pipeline.event_shape, pipeline.support, notes),
     )

@@ -1,7 +1,7 @@
 """Pictures: reading one, and writing grids and scatter plots that show what a model makes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core import DataError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL.Image import Image
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
@@ -120,21 +121,78 @@ def save_grid(x: Tensor, path: str | Path, columns: int | None = None) -> None:
     grid(x, columns).save(path)
 
 
-def save_scatter(x: Tensor, path: str | Path, reference: Tensor | None = None) -> None:
-    """Write points (n, 2) as a scatter plot, over reference points (m, 2) in grey where given."""
+def save_scatter(
+    x: Tensor,
+    path: str | Path,
+    reference: Tensor | None = None,
+    surface: tuple[Tensor, Tensor, str] | None = None,
+    title: str = "",
+) -> None:
+    """Write points (n, 2) as a scatter plot, over reference points (m, 2) in grey where given.
+
+    A `surface` = (frame, values, name) is shown as shading below them with a colour bar of that name: values (rows, columns),
+    the first row lowest, over the frame (2, 2) of a lower and an upper corner, outside which nothing is shown then. Values of
+    "D(x)" are probabilities, shaded from 0 to 1; others from their least to their largest.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if x.ndim != 2 or x.shape[1] != 2:
         raise DataError(f"a scatter plot needs points of shape (n, 2), got {tuple(x.shape)}.")
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = Figure(figsize=(5, 5) if surface is None else (5.6, 5), layout="constrained")
     FigureCanvasAgg(figure)  # no pyplot: nothing global to close
     axes = figure.add_subplot()
+    x = x.detach().cpu()
+    if surface is not None:
+        _shade(axes, *surface)
+        inside = ((x >= surface[0][0]) & (x <= surface[0][1])).all(1)
+        title += f", {int((~inside).sum()):,} of {len(x):,} samples outside" if not bool(inside.all()) else ""
     if reference is not None:
-        axes.scatter(reference[:, 0].cpu(), reference[:, 1].cpu(), s=4, c="0.75", label="data")
-    axes.scatter(x[:, 0].detach().cpu(), x[:, 1].detach().cpu(), s=4, c="C0", label="samples")
-    axes.set_aspect("equal", adjustable="datalim")
+        axes.scatter(reference[:, 0].cpu(), reference[:, 1].cpu(), s=4, c="0.75" if surface is None else "0.4", label="data")
+    colour, edge = ("C0", 0.0) if surface is None else ("black", 0.0)
+    axes.scatter(x[:, 0], x[:, 1], s=4, c=colour, linewidths=edge, label="samples")
+    axes.set_aspect("equal", adjustable="datalim" if surface is None else "box")
+    axes.set_title(title, fontsize=10)
     if reference is not None:
         figure.legend(loc="outside upper center", ncols=2, markerscale=3, frameon=False)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120 if surface is None else 100)
+
+
+def _shade(axes: "Axes", frame: Tensor, values: Tensor, name: str) -> None:
+    (left, bottom), (right, top) = frame.tolist()
+    probability = name == "D(x)"
+    low, high = (0.0, 1.0) if probability else (None, None)
+    image = axes.imshow(
+        values.numpy(), origin="lower", extent=(left, right, bottom, top), cmap="RdYlBu", vmin=low, vmax=high,
+        alpha=0.75, interpolation="bilinear",
+    )  # fmt: skip
+    said = "D(x): 1 = taken for data, 0 = for a sample" if probability else "critic's value f(x): higher = nearer to data"
+    axes.figure.colorbar(image, ax=axes, label=said, shrink=0.85)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def save_animation(pictures: Sequence[Path], path: str | Path, seconds: float = 0.5, most_bytes: int = 1_000_000) -> None:
+    """Write picture files as one animated GIF, the last picture shown three times as long; smaller where it would be large.
+
+    All frames share the size of the last and have a palette of their own; at most 60 are kept, evenly over the run. Frames are
+    made narrower until the file has at most `most_bytes`, down to 120 pixels.
+    """
+    from PIL import Image
+
+    step = math.ceil(len(pictures) / 60)
+    files = [*pictures[::-1][::step]][::-1]  # the last is always kept
+    with Image.open(files[-1]) as last:
+        width, height = last.size
+    for wide in (min(width, 480), 320, 240, 180, 120):
+        size = (wide, max(1, round(height * wide / width)))
+        frames = []
+        for file in files:
+            with Image.open(file) as picture:
+                small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            frames.append(small.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+        times = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
+        frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
+        if Path(path).stat().st_size <= most_bytes or wide >= width:
+            break

@@ -40,6 +40,7 @@ class Raw:
     column_names: list[str] | None = None
     attribute_names: list[str] | None = None
     modes: tuple[Tensor, float] | None = None
+    channel_classes: int | None = None
     note: str | None = None
     on_disk: bool = False
 

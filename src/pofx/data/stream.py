@@ -17,6 +17,7 @@ class Stream:
     without a gap: every example comes exactly once an epoch, every batch is full, and batches may cross epochs.
     At `position`, the number of examples that all processes have consumed so far, the next `batch_size * processes`
     examples are the global batch, of which this process takes its contiguous share. Nothing needs to be saved to resume.
+    One batch may have another size than the stream's own.
 
     Raises `DataError` for an empty split and `ConfigError` for sizes that make no sense.
 
@@ -33,17 +34,18 @@ class Stream:
         if len(split) == 0:
             raise DataError("the split to train on is empty: choose split fractions that leave it examples.")
         self.split, self.batch_size, self.seed = split, batch_size, seed
-        self._offset = process * batch_size
+        self._process = process
         self._orders: dict[int, Tensor] = {}
 
-    def batch(self, position: int) -> Batch:
+    def batch(self, position: int, batch_size: int | None = None) -> Batch:
         """This process's examples of the global batch that begins at `position` (examples, counted from 0)."""
-        return self.split.seen(self.indices(position), self.seed, position + self._offset, _DRAW)
+        first = position + self._process * (batch_size or self.batch_size)
+        return self.split.seen(self.indices(position, batch_size), self.seed, first, _DRAW)
 
-    def indices(self, position: int) -> Tensor:
+    def indices(self, position: int, batch_size: int | None = None) -> Tensor:
         """The positions in the split, int64 (batch_size,), of the examples that `batch(position)` returns."""
-        n, missing = len(self.split), self.batch_size
-        epoch, first = divmod(position + self._offset, n)
+        n, missing = len(self.split), batch_size or self.batch_size
+        epoch, first = divmod(position + self._process * missing, n)
         if first + missing <= n:
             return self._order(epoch)[first : first + missing]
         pieces = []

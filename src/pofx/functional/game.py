@@ -41,6 +41,7 @@ class Game:
     drift: float = 0.0
     smoothing: float = 0.0
     pack: int = 1
+    target_slope: float = 1.0  # γ of the penalty: λ E[(‖∇f(x̂)‖ − γ)²] / γ²
     bounded: bool = False  # whether the network itself bounds its slope, by spectral normalisation
 
     def __post_init__(self) -> None:
@@ -55,6 +56,10 @@ class Game:
             raise ConfigError(
                 f"smoothing must be in [0, 0.5) and needs loss='non-saturating' or 'saturating', got {self.smoothing} with "
                 f"loss={self.loss!r}: leave it out."
+            )
+        if not 0 < self.target_slope < math.inf:
+            raise ConfigError(
+                f"target_slope must be a positive number, got {self.target_slope}: 1 unless a paper says otherwise."
             )
         if self.loss in UNBOUNDED and not (self.gradient_penalty or self.r1 or self.bounded):
             raise ConfigError(
@@ -84,7 +89,8 @@ class Game:
             real_logits, fake_logits = discriminate(real), discriminate(fake)
         terms = self._smoothed(real_logits, fake_logits)
         if self.gradient_penalty:
-            terms["gradient_penalty"] = self.gradient_penalty * gradient_penalty(discriminate, real, fake)
+            penalty = gradient_penalty(discriminate, real, fake, self.target_slope)
+            terms["gradient_penalty"] = self.gradient_penalty * penalty
         if self.r1:
             terms["r1"] = self.r1 / 2 * squared_slope(real_logits, real).mean()
         if self.r2:

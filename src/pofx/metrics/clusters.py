@@ -1,5 +1,6 @@
-"""What clusters found without labels are worth: each gets the label of its surest event, then errors are counted."""
+"""What clusters found without labels are worth: each gets a label by some rule, then errors are counted."""
 
+import torch
 from torch import Tensor
 
 from ..core import DataError
@@ -22,10 +23,48 @@ def cluster_labels(probabilities: Tensor, labels: Tensor) -> Tensor:
     return labels[probabilities.argmax(0)]
 
 
+def majority_labels(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """The most frequent label of each of K clusters, int64 (K,), −1 of an empty one; of q(y | x) (n, K) and labels (n,).
+
+    Several clusters may share a label. Raises `DataError` for NaN or unlike lengths.
+
+    >>> majority_labels(torch.tensor([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.6, 0.4, 0], [0, 1.0, 0]]), torch.tensor([1, 1, 0, 1]))
+    tensor([ 1,  1, -1])
+    """
+    together = _counts(probabilities, labels)
+    return torch.where(together.sum(1) > 0, together.argmax(1), -1)
+
+
+def matched_labels(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """A label of its own for each of K clusters, int64 (K,), so that most events are right; −1 where labels do not suffice.
+
+    Of q(y | x) (n, K) and labels (n,), by the assignment of Harold Kuhn, The Hungarian method for the assignment problem, 1955:
+    the stricter rule, under which two clusters cannot stand for the same label. Raises `DataError` for NaN or unlike lengths.
+
+    >>> matched_labels(torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0, 1.0]]), torch.tensor([1, 1, 0, 1]))
+    tensor([1, 0])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    together = _counts(probabilities, labels)
+    clusters, matched = linear_sum_assignment(-together.numpy())
+    names = torch.full((len(together),), -1)
+    names[torch.from_numpy(clusters)] = torch.from_numpy(matched)
+    return names
+
+
+def _counts(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """How many events of each label, in columns, have each cluster as their most probable one, in rows."""
+    _check(probabilities, labels)
+    k, classes = probabilities.shape[1], int(labels.max()) + 1
+    return torch.bincount(probabilities.argmax(1) * classes + labels, minlength=k * classes).view(k, classes)
+
+
 def clustering_error(probabilities: Tensor, labels: Tensor, names: Tensor) -> Estimate:
     """The share of test events whose most probable cluster has another label, of q(y | x) (n, K) and labels (n,).
 
-    `names` (K,) are the labels of the clusters, chosen on other events by `cluster_labels`.
+    `names` (K,) are the labels of the clusters, chosen on other events by `cluster_labels`, `majority_labels` or
+    `matched_labels`.
 
     >>> import torch
     >>> q = torch.tensor([[0.9, 0.1], [0.2, 0.8]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..core import DataError
+from ..core import CapabilityError, DataError
 from .estimate import Estimate, share_estimate
 from .rows import check_rows
 
@@ -21,27 +21,41 @@ class FeatureExtractor:
     """A fixed map from events to feature vectors.
 
     `description` is one sentence that says what the features are; `accuracy` is that of the classifier behind them on
-    held-out events, None where there is no classifier or no such events.
+    held-out events, None where there is no classifier or no such events; `head` turns features into its logits.
     """
 
     network: nn.Module
     description: str
     accuracy: Estimate | None = None
+    head: nn.Module | None = None
 
     def features(self, x: Tensor) -> Tensor:
         """Events x (n, *event_shape) as features (n, f), float32, on the CPU, without gradient."""
         return _apply(self.network, x)
 
+    def probabilities(self, x: Tensor) -> Tensor:
+        """What the classifier makes of events x, (n, classes), on the CPU; raises `CapabilityError` where there is none."""
+        if self.head is None:
+            raise CapabilityError(
+                f"These features have no classifier behind them: {self.description} Give train_features labels."
+            )
+        return _apply(nn.Sequential(self.network, self.head), x).softmax(1)
+
 
 def train_features(
-    x: Tensor, label: Tensor | None = None, valid: tuple[Tensor, Tensor] | None = None, seed: int = 0
+    x: Tensor,
+    label: Tensor | None = None,
+    valid: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    most_examples: int | None = None,
 ) -> FeatureExtractor:
     """Features of training events x, images (n, c, h, w) or tables (n, columns), with labels (n,) int64 where there are any.
 
     Points in the plane keep their coordinates. Labelled events get the last hidden layer of a small classifier, whose
     accuracy is measured on `valid` = (events, labels); unlabelled ones (or of one class) up to 64 principal components.
-    Deterministic given `seed`; torch's global generators are left as they were. Cost: at most 60,000 examples of an
-    image network that works at 16 x 16 or below. Raises `DataError` for NaN, fewer than two events, or unfit labels.
+    Deterministic given `seed`; torch's global generators are left as they were. Cost: at most `most_examples`, by default
+    60,000, draws of an image network that works at 16 x 16 or below. Raises `DataError` for NaN, fewer than two events,
+    or unfit labels.
     """
     check_rows(x, "x", at_least=2)
     if x.shape[1:] == (2,):
@@ -55,8 +69,9 @@ def train_features(
         torch.default_generator.manual_seed(seed)  # all its draws are on the CPU, whatever the device of x
         body = (_convolutional(*x.shape[1:]) if x.ndim == 4 else _dense(x.flatten(1).shape[1])).to(x.device)
         head = nn.Linear(WIDTH, classes).to(x.device)
-        examples = _train(nn.Sequential(body, head), x, label.to(x.device))
+        examples = _train(nn.Sequential(body, head), x, label.to(x.device), most_examples or MOST_EXAMPLES)
     body.eval()
+    head.eval()
     kind = "convolutional" if x.ndim == 4 else "dense"
     accuracy = _accuracy(nn.Sequential(body, head), *valid) if valid is not None and len(valid[0]) else None
     held_out = f", {accuracy.value:.1%} accurate on {accuracy.n} held-out events" if accuracy else ""
@@ -65,7 +80,64 @@ def train_features(
         f"The {WIDTH} units of the last hidden layer of a small {kind} classifier of {classes} classes, trained on "
         f"{examples} draws from {len(x)} training events (seed {seed}){held_out}.",
         accuracy,
+        head,
     )
+
+
+def train_channel_features(
+    x: Tensor,
+    label: Tensor,
+    classes: int,
+    valid: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    most_examples: int | None = None,
+) -> FeatureExtractor:
+    """Features of pictures (n, c, h, w) whose channels are pictures of their own: those of each channel, side by side.
+
+    The labels (n,) are numbers whose c digits to the base `classes` are the classes of the channels, as in stacked MNIST. One
+    small classifier of single channels is trained as by `train_features`; its accuracy is per channel, and `probabilities` are
+    those of whole labels, products over the channels. Raises `DataError` for other labels or pictures.
+    """
+    if x.ndim != 4 or len(label) != len(x) or int(label.min()) < 0 or int(label.max()) >= classes ** x.shape[1]:
+        raise DataError(
+            f"labels of {x.shape[1]} channels of {classes} classes expect pictures (n, c, h, w), got {tuple(x.shape)}."
+        )
+
+    def apart(x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        places = classes ** torch.arange(x.shape[1] - 1, -1, -1)
+        return x.flatten(0, 1).unsqueeze(1), (label.unsqueeze(1) // places % classes).flatten()
+
+    single = train_features(*apart(x, label), None if valid is None else apart(*valid), seed, most_examples)
+    return FeatureExtractor(
+        _PerChannel(single.network),
+        f"Of each channel, side by side: {single.description[0].lower()}{single.description[1:]}",
+        single.accuracy,
+        None if single.head is None else _WholeLabel(single.head),
+    )
+
+
+class _PerChannel(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.network(x.flatten(0, 1).unsqueeze(1))
+        return features.view(len(x), -1)
+
+
+class _WholeLabel(nn.Module):
+    """From the features of all channels to ln p of every whole label."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        found = features.new_zeros(len(features), 1)
+        for channel in self.head(features.view(len(features), -1, WIDTH)).log_softmax(2).unbind(1):
+            found = (found.unsqueeze(2) + channel.unsqueeze(1)).flatten(1)
+        return found
 
 
 def _principal_components(x: Tensor, seed: int) -> FeatureExtractor:
@@ -108,9 +180,9 @@ def _convolutional(channels: int, height: int, width: int) -> nn.Sequential:
 
 
 @torch.enable_grad()
-def _train(classifier: nn.Module, x: Tensor, label: Tensor) -> int:
+def _train(classifier: nn.Module, x: Tensor, label: Tensor, most_examples: int) -> int:
     """Trains in place with a one-cycle learning rate; returns the number of examples seen."""
-    steps = min(MOST_EXAMPLES, max(20 * len(x), 10_000)) // BATCH
+    steps = min(most_examples, max(20 * len(x), 10_000)) // BATCH
     optimizer = torch.optim.Adam(classifier.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
     classifier.train()

@@ -9,12 +9,25 @@ from torch import Tensor, nn
 from torch.distributions.constraints import Constraint
 from torch.nn.utils import parametrizations
 
-from ..core import Batch, ConfigError, DataError, Decodes, GenerativeModel, Player, Samples, adam, output_for, support_of
+from ..core import (
+    Batch,
+    ConfigError,
+    DataError,
+    Decodes,
+    Discriminates,
+    GenerativeModel,
+    Player,
+    Samples,
+    adam,
+    output_for,
+    support_of,
+)
+from ..functional.adversarial import LOGISTIC
 from ..functional.game import Game
 from .autoencoder import gradients_of
 
 
-class AdversarialModel(GenerativeModel, Samples, Decodes):
+class AdversarialModel(GenerativeModel, Samples, Decodes, Discriminates):
     """A generator x = G(z), z ~ N(0, I), against a discriminator that learns to tell its events from data.
 
     A subclass builds `generator`, from noise (n, latent) to outputs (n, *event_shape), and `judge`, from packed events to
@@ -79,27 +92,59 @@ class AdversarialModel(GenerativeModel, Samples, Decodes):
         return self.game.generator_terms(self._judge_events, fake, batch.x)
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
+        return self.game.discriminator_terms(self._judge_events, batch.x, self._fakes_beside(batch), self.together)
+
+    def _fakes_beside(self, batch: Batch) -> Tensor:
+        """The events that the generator has shown beside this batch, or new ones on a step on which it did not move."""
         shown, fake = self._shown
-        if shown is not batch:  # a step on which the generator did not move
-            with torch.no_grad():
-                fake = self._fakes(len(batch))
         self._shown = (None, torch.empty(0))
-        return self.game.discriminator_terms(self._judge_events, batch.x, fake, self.together)
+        if shown is batch:
+            return fake
+        with torch.no_grad():
+            return self._fakes(len(batch))
 
     def _fakes(self, n: int) -> Tensor:
         """Generated events as the discriminator sees them; gradients pass the rounding of binary ones unchanged."""
-        x = self._generate(self._noise(n))
+        return self._shown_as(self._generate(self._noise(n)))
+
+    def _shown_as(self, x: Tensor) -> Tensor:
         return x + (x.round() - x).detach() if self.output == "binary" else x
 
     def _judge_events(self, x: Tensor) -> Tensor:
-        return self.judge(x if self.output == "real" else 2 * x - 1)  # pictures enter as [-1, 1]
+        return self.judge(self._centred(x))
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return x if self.output == "real" else 2 * x - 1  # pictures enter as [-1, 1]
 
     def discriminate(self, x: Tensor) -> Tensor:
         """The discriminator's logit of "x is data", (n,); (n / pack,) where a decision is over several events."""
         return self._judge_events(self.game.packed(x))
 
+    @property
+    def realness_unit(self) -> str:
+        """Whether `realness` is a probability or a value without scale."""
+        return "D(x)" if self.game.loss in LOGISTIC else "f(x)"
+
+    @torch.no_grad()
+    def realness(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        """D(x) = sigmoid(f(x)) of a logistic loss, else f(x), (n,); of a packed one the mean over events `beside` x.
+
+        Their other events are consecutive ones of `beside`, in eight ways at most; without it they are copies of x.
+        """
+        others = self.game.pack - 1
+        if not others:
+            logits = self.discriminate(x)
+        else:
+            ways = [x.unsqueeze(1).expand(-1, others, *x.shape[1:])]
+            if beside is not None and len(beside) >= others:
+                ways = [rows.expand(len(x), *rows.shape) for rows in beside.split(others)[:8] if len(rows) == others]
+            sets = torch.stack([torch.cat([x.unsqueeze(1), way], 1) for way in ways])
+            logits = self.discriminate(sets.flatten(0, 2)).view(len(ways), -1)
+        values = logits.sigmoid() if self.game.loss in LOGISTIC else logits
+        return values if not others else values.mean(0)
+
     def _generate(self, z: Tensor) -> Tensor:
-        x: Tensor = self.generator(z).view(-1, *self.event_shape)
+        x: Tensor = self.generator(z).view(-1, *self.event_shape).to(z.dtype)  # autocast rounds logits, not pictures
         return x if self.output == "real" else x.sigmoid()
 
     def _noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -118,8 +163,8 @@ class AdversarialModel(GenerativeModel, Samples, Decodes):
             raise DataError(f"{self.name} decodes noise of shape (n, {self.latent}), got {tuple(z.shape)}.")
         training = self.generator.training
         self.generator.eval()
-        with gradients_of(z):
-            x = self._generate(z)
+        with gradients_of(z):  # some at a time: thousands of pictures have maps that fill the memory
+            x = torch.cat([self._generate(rows) for rows in z.split(self.rows_at_once)]).contiguous()
         self.generator.train(training)
         return x
 

@@ -28,9 +28,13 @@ COLUMNS = (
     Column("log_likelihood", "Density", "log p(x)", "log p", "nats", "higher", 1),
     Column("bits_per_dim", "Density", "Bits/dim", "bits/d", "", "lower", 2),
     Column("frechet", "Generation", "Fréchet", "Fréch.", "", "lower", 2),
+    Column("kernel", "Generation", "Kernel", "kern.", "", "lower", 2),
+    Column("sliced_wasserstein", "Generation", "Sliced W.", "SWD", "", "lower", 1),
     Column("precision", "Generation", "Precision", "prec", "", "higher", 2),
     Column("recall", "Generation", "Recall", "rec", "", "higher", 2),
     Column("coverage", "Generation", "Coverage", "cov", "", "higher", 2),
+    Column("ms_ssim", "Generation", "MS-SSIM", "SSIM", "", "", 2),
+    Column("copies", "Generation", "Copies", "copies", "%", "lower", 1, 100),
     Column("modes", "Generation", "Modes", "modes", "", "higher"),
     Column("high_quality", "Generation", "Near", "near", "", "higher", 2),
     Column("kl", "Generation", "KL", "KL", "nats", "lower", 2),
@@ -85,7 +89,7 @@ def sheet(report: Report) -> Sheet:
         return _cell(report, column, found, mark, best.get(column.key) == name)
 
     yardsticks = {**report["data"]["real"], "probe_accuracy": report["data"].get("raw_probe_accuracy")}
-    real = [_cell(report, c, found) if (found := yardsticks.get(c.key)) else Cell("") for c in columns]
+    real = [_cell(report, c, found) if (found := figure(yardsticks, c.key)) else Cell("") for c in columns]
     return Sheet(columns, {name: [cell(name, c) for c in columns] for name in models}, real, notes)
 
 

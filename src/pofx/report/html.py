@@ -10,7 +10,8 @@ from string import Template
 from torch import Tensor
 
 from .figures import Figure, Report, number
-from .pictures import Pictures, curve_plot, image_grids, is_image, label_map, palette, scatter
+from .game import Game, game_section
+from .pictures import Pictures, curve_plot, image_grids, is_image, label_map, palette, rows_uri, scatter
 from .summary import winners
 from .tables import breakable, corruption_table, events_table, figures_table, tag
 
@@ -22,10 +23,11 @@ LEGEND_OF_FIGURES = (
 )
 
 
-def write_report(report: Report, pictures: Pictures, path: Path) -> None:
+def write_report(report: Report, pictures: Pictures, path: Path, games: dict[str, Game] | None = None) -> None:
     """Write the page: what wins at what, the table with its notes, samples, extremes, maps, curves, how figures were made.
 
-    `report` is the content of report.json. Everything is inside the file, pictures too; folders are made as needed.
+    `report` is the content of report.json; `games` are the adversarial runs among its models. Everything is inside the file,
+    pictures too; folders are made as needed.
     """
     sentences = (escape(sentence).replace(" ± ", "&nbsp;±&nbsp;").partition(": ") for sentence in winners(report))
     sections = [
@@ -33,9 +35,11 @@ def write_report(report: Report, pictures: Pictures, path: Path) -> None:
         _section("What wins at what", "", _terms([(use, said) for use, _, said in sentences], "wins")),
         _section("Figures", LEGEND_OF_FIGURES, figures_table(report)),
         _samples(pictures),
+        _copies(pictures),
         _extremes(pictures),
         _maps(pictures),
         _curves(pictures),
+        game_section(games or {}),
         _method(report),
         tag("footer", f"pofx {escape(report['pofx'])} · {_date(report)} · the same figures for programs: report.json"),
     ]
@@ -75,6 +79,17 @@ def _samples(pictures: Pictures) -> str:
         return ""
     hint = "Held-out events beside what each model draws, in the order drawn: nothing was picked."
     return _section("Generation", hint, _gallery({REAL: pictures.real, **pictures.samples}, pictures))
+
+
+def _copies(pictures: Pictures) -> str:
+    if not pictures.copies or not is_image(tuple(pictures.real.shape[1:])):
+        return ""
+    hint = (
+        "In the first column of each, the samples that lie nearest to one training picture compared with all others, most "
+        "suspicious first; beside each, its nearest training pictures. A sample that equals its neighbour is a copy."
+    )
+    figures = [_figure(name, rows_uri(rows)) for name, rows in pictures.copies.items()]
+    return _section("Copies", hint, tag("div", *figures, class_="gallery"))
 
 
 def _extremes(pictures: Pictures) -> str:
@@ -139,8 +154,10 @@ def _method(report: Report) -> str:
     pairs = [
         ("Log-likelihood", _likelihood_words(report["models"].values())),
         ("Features", escape(data["features"]) + _accuracy_words(data.get("feature_accuracy"))),
-        ("Samples", "Fréchet distance, precision, recall and coverage compare a model's samples with held-out events in these "
-                    "features. Real data are training events in the place of samples: what a perfect model would reach."),
+        ("Samples", "Fréchet and kernel distance, precision, recall and coverage compare a model's samples with held-out "
+                    "events in these features. Real data are training events in the place of samples: what a perfect model "
+                    "would reach."),
+        ("Pictures", _picture_words(report["models"].values())),
         ("Modes", _mode_words(report["models"].values())),
         ("Anomalies", f"Area under the ROC curve of intact against corrupted test events: {ways}."),
         ("Probe", "Accuracy on the test events of a logistic regression on frozen features; of real data, on the raw values."),
@@ -163,11 +180,29 @@ def _likelihood_words(models: Iterable[Figure]) -> str:
 
 
 def _mode_words(models: Iterable[Figure]) -> str:
-    if not any(m.get("modes") for m in models):
+    kinds = {m["modes"].get("kind", "modes") for m in models if m.get("modes")}
+    if not kinds:
         return ""
+    if "classes" in kinds:
+        return (
+            "The modes of labelled pictures are their classes, as a small classifier of the training split sees samples; a "
+            "class is reached where it has a tenth of its share in the data (of stacked digits: one sample). KL is the "
+            "divergence of the shares of samples per class from those of the data."
+        )
     return (
         "A sample is near a mode within three standard deviations of its centre; a mode with such a sample is captured. KL is "
         "the divergence of the shares of samples per mode from equal shares."
+    )
+
+
+def _picture_words(models: Iterable[Figure]) -> str:
+    if not any(m.get("sliced_wasserstein") or m.get("ms_ssim") for m in models):
+        return ""
+    return (
+        "Sliced Wasserstein distance of 7 × 7 patches, mean over the levels of a Laplacian pyramid, in thousandths of a "
+        "channel's deviation; multi-scale structural similarity of pairs of samples, where lower means more variety and the "
+        "value of real data is what to aim at. Copies are samples whose nearest training picture is less than a third as far "
+        "as their second nearest; the yardstick is the share of held-out pictures."
     )
 
 

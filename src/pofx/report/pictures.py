@@ -29,7 +29,8 @@ class Pictures:
 
     `real` are held-out events (n, *event_shape), `samples` as many of a model; `likely` and `unlikely` the test events to
     which it gives the most and the least density, best first; `maps` points (n, 2) with labels (n,) where there are any;
-    `curves` (examples seen, loss).
+    `curves` (examples seen, loss); `copies` the samples
+    nearest to a training event, each with its nearest training events, (rows, 1 + k, *event_shape).
     """
 
     real: Tensor
@@ -39,6 +40,7 @@ class Pictures:
     maps: dict[str, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
     label_names: list[str] | None = None
     curves: dict[str, Curve] = field(default_factory=dict)
+    copies: dict[str, Tensor] = field(default_factory=dict)
     column_names: list[str] | None = None
 
 
@@ -68,7 +70,7 @@ def scatter(points: Tensor, real: Tensor) -> tuple[str, int]:
     axes.set_xlim(x - reach, x + reach)
     axes.set_ylim(y - reach, y + reach)
     axes.set_aspect("equal", adjustable="box")
-    return _figure_uri(figure), int(((points - centre).abs() > reach).any(1).sum())
+    return figure_uri(figure), int(((points - centre).abs() > reach).any(1).sum())
 
 
 def label_map(points: Tensor, labels: Tensor | None, colours: list[str]) -> str:
@@ -79,7 +81,7 @@ def label_map(points: Tensor, labels: Tensor | None, colours: list[str]) -> str:
     axes.scatter(points[:, 0], points[:, 1], s=9, c=colour, linewidths=0, alpha=0.85)
     axes.margins(0.04)
     axes.set_aspect("equal", adjustable="datalim")
-    return _figure_uri(figure)
+    return figure_uri(figure)
 
 
 def palette(count: int) -> list[str]:
@@ -106,7 +108,7 @@ def curve_plot(curve: Curve) -> str:
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(colors=LINE, labelsize=8, length=3)
     axes.spines[["top", "right"]].set_visible(False)
-    return _figure_uri(figure)
+    return figure_uri(figure)
 
 
 def _reduced(x: Tensor) -> Tensor:
@@ -117,9 +119,14 @@ def _reduced(x: Tensor) -> Tensor:
     return interpolate(x.float(), size=(round(height * ratio) or 1, round(width * ratio) or 1), mode="area")
 
 
-def _image_uri(x: Tensor) -> str:
+def rows_uri(x: Tensor) -> str:
+    """Rows of images (rows, columns, c, h, w) as one picture."""
+    return _image_uri(_reduced(x.flatten(0, 1)), columns=x.shape[1])
+
+
+def _image_uri(x: Tensor, columns: int | None = None) -> str:
     data = BytesIO()
-    grid(x, columns=math.ceil(math.sqrt(len(x))), pad=3).save(data, format="PNG", optimize=True)
+    grid(x, columns=columns or math.ceil(math.sqrt(len(x))), pad=3).save(data, format="PNG", optimize=True)
     return _uri(data)
 
 
@@ -131,20 +138,28 @@ def _square() -> "tuple[Figure, Axes]":
 
 
 def _blank(inches: tuple[float, float]) -> "tuple[Figure, Axes]":
+    figure, axes = blank(inches)
+    return figure, axes[0]
+
+
+def blank(inches: tuple[float, float], panels: int = 1, pad: float = 0.005) -> "tuple[Figure, list[Axes]]":
+    """A figure of so many panels side by side, transparent, its frames in a colour that suits light and dark pages."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=inches, dpi=160, layout=ConstrainedLayoutEngine(w_pad=0.005, h_pad=0.005))  # no pyplot to close
+    figure = Figure(figsize=inches, dpi=160, layout=ConstrainedLayoutEngine(w_pad=pad, h_pad=pad))  # no pyplot to close
     figure.patch.set_alpha(0)
-    axes = figure.add_subplot()
-    axes.patch.set_alpha(0)
-    for spine in axes.spines.values():
-        spine.set_color(LINE)
-        spine.set_linewidth(0.6)
-    return figure, axes
+    row = [figure.add_subplot(1, panels, i + 1) for i in range(panels)]
+    for axes in row:
+        axes.patch.set_alpha(0)
+        for spine in axes.spines.values():
+            spine.set_color(LINE)
+            spine.set_linewidth(0.6)
+    return figure, row
 
 
-def _figure_uri(figure: "Figure") -> str:
+def figure_uri(figure: "Figure") -> str:
+    """A figure as the data URI of a PNG."""
     data = BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None})
     return _uri(data)

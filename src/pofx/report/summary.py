@@ -102,12 +102,15 @@ def _modes(report: Report) -> str:
         return ""
     most = max(m["captured"] for m in counted.values())
     names = [name for name, m in counted.items() if m["captured"] == most]
-    of = next(iter(counted.values()))["of"]
-    near, column = ranked(report, "high_quality")[0], BY_KEY["high_quality"]
-    value = show(report, column, counted[near]["high_quality"])
+    of, kind = (next(iter(counted.values())).get(key, "modes") for key in ("of", "kind"))
+    said = f"{listed(names)} {'captures' if len(names) == 1 else 'capture'} {most} of {of} {kind}"
+    if not (near := ranked(report, "high_quality")):
+        return said + "."
+    column = BY_KEY["high_quality"]
+    value = show(report, column, counted[near[0]]["high_quality"])
     return (
-        f"{listed(names)} {'captures' if len(names) == 1 else 'capture'} {most} of {of} modes; {near} has the largest share of "
-        f"samples within three standard deviations of one, {value}{_tie(report, column)}"
+        f"{said}; {near[0]} has the largest share of samples within three standard deviations of one, {value}"
+        f"{_tie(report, column)}"
     )
 
 

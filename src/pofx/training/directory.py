@@ -4,6 +4,7 @@ config.json          model, data and training settings, enough to build all of t
 model.safetensors    the weights to use: averaged or best where the run keeps such
 record.jsonl         a line of figures per logged step
 samples/*.png        samples from the same noise as training goes on
+samples/training.gif these pictures one after the other
 checkpoint/          the state to resume from
 evaluation.json      written by `pofx evaluate`
 likelihood.json      written by `pofx likelihood`
@@ -29,6 +30,7 @@ class RunDirectory:
         self.weights = self.path / "model.safetensors"
         self.record = self.path / "record.jsonl"
         self.samples = self.path / "samples"
+        self.animation = self.samples / "training.gif"
         self.state = self.path / "checkpoint" / "state.safetensors"
         self.evaluation = self.path / "evaluation.json"
         self.likelihood = self.path / "likelihood.json"
@@ -53,8 +55,12 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the directory stays."""
-        left_over = [*self.path.glob(".*.tmp"), *self.state.parent.glob(".*.tmp")]  # by a kill in the middle of a write
-        judged = (self.evaluation, self.likelihood)
+        left_over = [
+            *self.path.glob(".*.tmp"),
+            *self.state.parent.glob(".*.tmp"),
+            *self.samples.glob(".*.tmp"),
+        ]  # by a kill in the middle of a write
+        judged = (self.evaluation, self.likelihood, self.animation)
         files = (self.config, self.weights, self.record, self.state, *judged, *self.samples.glob("step-*.png"))
         for file in (*files, *left_over):
             file.unlink(missing_ok=True)

@@ -34,6 +34,11 @@ class Run:
     seconds: float
     record: list[dict[str, Any]]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the convergence monitor had to say of an adversarial run, a sentence each; empty where all went well."""
+        return [f"At step {line['step']} {said}" for line in self.record for said in line.get("warnings", [])]
+
 
 def fit(
     model: GenerativeModel,
@@ -76,8 +81,8 @@ def fit(
         trainer.run(progress)
     finally:
         trainer.engine.end_trackers()
-    seen = trainer.steps * trainer.examples_per_step
-    return Run(model, directory.path if directory else None, trainer.steps, seen, trainer.seconds, trainer.record.lines)
+    path, seen = directory.path if directory else None, trainer.examples_seen
+    return Run(model, path, trainer.steps, seen, trainer.seconds, trainer.record.lines)
 
 
 def _check(model: GenerativeModel, data: Data, settings: Settings, kept: bool) -> None:

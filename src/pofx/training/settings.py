@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import ConfigError, suggest
+from ..core import ConfigError, GenerativeModel, suggest
 
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("fp32", "bf16")
@@ -85,6 +85,16 @@ class Settings:
     def total_steps(self, examples: int, processes: int) -> int:
         """The length of training in steps, for a training split of so many examples."""
         return self.steps if self.steps is not None else math.ceil(self.epochs * examples / (self.batch_size * processes))
+
+    def length(self, model: GenerativeModel, examples: int, processes: int) -> tuple[int, int]:
+        """The length of training in steps and in examples seen; they are counted where the model changes its batch size."""
+        if type(model).batch_size_at is GenerativeModel.batch_size_at:
+            steps = self.total_steps(examples, processes)
+            return steps, steps * self.batch_size * processes
+        steps, seen = 0, 0
+        while steps < self.steps if self.steps is not None else seen < self.epochs * examples:
+            steps, seen = steps + 1, seen + model.batch_size_at(seen, self.batch_size) * processes
+        return steps, seen
 
     def learning_rate_factor(self, examples_seen: int, total_examples: int) -> float:
         """By what the base learning rate is multiplied at this point of training.

@@ -23,6 +23,7 @@ from .checkpoint import load_optimizers, optimizer_tensors, prefixed, read_tenso
 from .directory import RunDirectory
 from .ema import Average
 from .engine import Engine
+from .modes import ModeCounter
 from .monitor import Monitor
 from .progress import Progress
 from .record import Losses, Record
@@ -44,14 +45,16 @@ class Trainer:
         self.base_rates = {p.name: self._base_rate(p) for p in self.players}
         self.stream = Stream(data.train, settings.batch_size, settings.seed, self.engine.process, self.engine.processes)
         self.examples_per_step = settings.batch_size * self.engine.processes
-        self.total_steps = settings.total_steps(len(data.train), self.engine.processes)
+        self.total_steps, self.total_examples = settings.length(model, len(data.train), self.engine.processes)
         self.average = Average(model, settings.ema) if settings.ema else None
         self.stopping = EarlyStopping(settings.look_ahead)
         self.best: dict[str, Tensor] = {}
         self.record = Record(directory.record if directory and self.engine.is_main else None)
         self.losses = Losses()
-        self.monitor = Monitor()
-        self.steps, self.seconds, self.finished = 0, 0.0, False
+        self.monitor = Monitor(model, self.total_steps)
+        self.modes = ModeCounter(model, data, settings.seed) if len(self.players) > 1 and directory else None
+        self.steps, self.examples_seen, self.seconds, self.finished = 0, 0, 0.0, False
+        self.stage: str | None = None  # that ended with the last step
 
     def _base_rate(self, player: Player) -> float:
         given = self.settings.learning_rate
@@ -66,7 +69,7 @@ class Trainer:
     @property
     def epoch(self) -> float:
         """How many times the training split has been seen."""
-        return self.steps * self.examples_per_step / len(self.data.train)
+        return self.examples_seen / len(self.data.train)
 
     def run(self, progress: bool = True) -> None:
         """Train to the end, or to the user's Ctrl-C, and leave the model ready for use."""
@@ -75,7 +78,7 @@ class Trainer:
             self._loop(progress and self.engine.is_main)
             if self.best or self.average:
                 self.model.load_state_dict(self.best or self.average.weights)  # type: ignore[union-attr]
-            self.model.advance(self.steps * self.examples_per_step)
+            self.model.advance(self.examples_seen)
         finally:
             for player in self.players:
                 _enable(player, True)
@@ -83,9 +86,12 @@ class Trainer:
         self.engine.wait()
 
     def _loop(self, show: bool) -> None:
-        snapshots = Snapshots(self.model, self.settings.snapshots, self.total_steps, self.directory)
+        snapshots = Snapshots(self.model, self.settings.snapshots, self.total_steps, self.directory, self.data)
         last_save = clock = time.monotonic()
         with StopRequest() as stop, Progress(self.model.name, self.total_steps, self.steps, show) as bar:
+            last, reached = (self.model.stage_at(seen) for seen in (2**62, self.total_examples))
+            if last != reached and not self.finished:
+                bar.say(f"Training ends at {reached}, before its last stage {last}: give more epochs, or shorter stages.")
             while not self.finished:
                 epoch = int(self.epoch)
                 self.step()
@@ -93,38 +99,52 @@ class Trainer:
                 epoch_ended = int(self.epoch) > epoch
                 # Only a lone process may stop between two logged steps: several must agree on the step at which they stop.
                 stop_now = stop.requested and self.engine.processes == 1
-                if epoch_ended or self.finished or stop_now or self.steps % self.settings.log_every == 0:
-                    stopping = self.engine.any(stop.requested)
+                logged = epoch_ended or self.finished or stop_now or self.steps % self.settings.log_every == 0
+                stopping = logged and self.engine.any(stop.requested)
+                if logged:
                     figures = self.losses.flush(self.engine, self._advice())
                     if self._validation_is_due(epoch_ended):
                         figures |= self.validate()
                     self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
-                    self._log(figures)
+                    self._log(figures, bar)
                     bar.update(self.steps, figures)
-                    for sentence in self.monitor.look(figures) if show else []:
-                        bar.say(f"At step {self.steps} {sentence}")
-                    if self.finished or stopping or clock - last_save >= 60 * self.settings.checkpoint_minutes:
-                        self.save()
-                        last_save = clock
-                    if stopping and not self.finished:
-                        raise Interrupted(self._how_to_resume())
-                if self.engine.is_main and (self.finished or snapshots.due(self.steps)):
-                    with self.weights_to_use():
-                        snapshots.take(self.steps)
+                if self.engine.is_main and (self.finished or self.stage or snapshots.due(self.steps)):
+                    began = time.monotonic()
+                    self._look_at_samples(snapshots, bar)
+                    clock += time.monotonic() - began  # watching is no training
+                if logged and (self.finished or stopping or clock - last_save >= 60 * self.settings.checkpoint_minutes):
+                    self.save()
+                    last_save = clock
+                if stopping and not self.finished:
+                    raise Interrupted(self._how_to_resume())
+            if self.engine.is_main:
+                snapshots.animate()
+
+    def _look_at_samples(self, snapshots: Snapshots, bar: Progress) -> None:
+        """Draw from the weights to use: a picture, and how many modes are reached."""
+        with self.weights_to_use():
+            snapshots.take(self.steps, self.stage)
+            if self.modes and snapshots.steps:
+                self._log(self.modes.count(), bar)
 
     def step(self) -> None:
         """One step: seed, schedules, batch, and the moves of the players whose turn it is."""
-        position = self.steps * self.examples_per_step
+        position = self.examples_seen
         self.engine.seed(self.settings.seed, self.steps)
         self.model.advance(position)
-        batch = self.stream.batch(position).to(self.engine.device)
-        factor = self.settings.learning_rate_factor(position, self.total_steps * self.examples_per_step)
+        size = self.model.batch_size_at(position, self.settings.batch_size)
+        batch = self.stream.batch(position, size).to(self.engine.device)
+        factor = self.settings.learning_rate_factor(position, self.total_examples)
         for player in self.players:
             if player.moves_at(self.steps):
                 self._move(player, batch, factor)
-        self.steps += 1
+        self.steps, self.examples_seen = self.steps + 1, position + size * self.engine.processes
         if self.average:
             self.average.update(self.steps)
+        stage, following = (self.model.stage_at(seen) for seen in (position, self.examples_seen))
+        self.stage = stage if stage != following or self.steps >= self.total_steps else None
+        for optimizer in self.optimizers.values() if stage != following else ():
+            optimizer.state.clear()
 
     def _move(self, player: Player, batch: Batch, factor: float) -> None:
         optimizer = self.optimizers[player.name]
@@ -174,12 +194,15 @@ class Trainer:
         self.finished = self.finished or self.stopping.exhausted(self.epoch)
         return {name: total / rows}
 
-    def _log(self, figures: dict[str, float]) -> None:
+    def _log(self, figures: dict[str, float], bar: Progress) -> None:
         if not (figures and self.engine.is_main):
             return
-        seen = self.steps * self.examples_per_step
-        self.record.add({"step": self.steps, "examples_seen": seen, "seconds": round(self.seconds, 3), **figures})
+        done = {"step": self.steps, "examples_seen": self.examples_seen, "seconds": round(self.seconds, 3)}
+        warnings = self.monitor.look(self.steps, figures)
+        self.record.add(done | figures | ({"warnings": warnings} if warnings else {}))
         self.engine.track(figures, self.steps)
+        for sentence in warnings:
+            bar.say(f"At step {self.steps} {sentence}")
 
     def save(self) -> None:
         """Write the state to resume from, and the weights to use; only the first process writes."""
@@ -195,10 +218,12 @@ class Trainer:
             tensors |= prefixed("average", self.average.weights)
         values = {
             "steps": self.steps, "total_steps": self.total_steps, "finished": self.finished, "seconds": self.seconds,
-            "examples_per_step": self.examples_per_step, "best": self.stopping.best, "best_epoch": self.stopping.best_epoch,
+            "examples_seen": self.examples_seen, "examples_per_step": self.examples_per_step,
+            "best": self.stopping.best, "best_epoch": self.stopping.best_epoch,
         }  # fmt: skip
         write_tensors(self.directory.state, tensors, values)
         with self.weights_to_use():
+            self.model.advance(self.examples_seen)
             self.directory.write_weights(self.best or self.model.state_dict())
 
     def restore(self) -> None:
@@ -219,9 +244,11 @@ class Trainer:
             self.average.load(under("average", tensors))
         self.stopping.best, self.stopping.best_epoch = values["best"], values["best_epoch"]
         self.steps, self.seconds = values["steps"], values["seconds"]
+        self.examples_seen = values.get("examples_seen", self.steps * self.examples_per_step)  # older runs: all steps alike
         ended = values["finished"] and values["total_steps"] >= self.total_steps
         self.finished = ended or self.steps >= self.total_steps
         self.record.cut(self.steps)
+        self.monitor.replay(self.record.lines)
 
     def _advice(self) -> str:
         rates = ", ".join(f"{name} {rate:g}" for name, rate in self.base_rates.items())
