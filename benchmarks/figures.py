@@ -11,18 +11,22 @@ from pofx.metrics import (
     Estimate,
     cluster_labels,
     clustering_error,
+    count_classes,
+    count_modes,
     frechet_distance,
     majority_labels,
     matched_labels,
     mean_estimate,
     share_estimate,
     sharpness,
+    train_channel_features,
 )
 from pofx.scoring import in_blocks
 
 SEED = 0
 CODES = 5_000  # for each event, in the importance-weighted bound of a model that has only a bound
 SAMPLES = 5_000
+POINTS, STACKED, STACKED_ROWS = 2_500, 26_000, 10_000  # samples in which modes are counted; rows for the classifier
 
 
 @torch.no_grad()
@@ -72,6 +76,28 @@ def _reconstruction(model: Any, data: Any) -> Estimate:
     return mean_estimate((x - in_blocks(model.reconstruct, x, model)).square().flatten(1).sum(1), "squared distance")
 
 
+def _draws(model: Any, n: int) -> torch.Tensor:
+    model.eval()
+    return model.sample(n, generator=torch.Generator(model.device).manual_seed(SEED)).cpu()
+
+
+def _modes(model: Any, data: Any, figure: str = "modes") -> Estimate:
+    """Of samples as many as in the papers, by their distance to the centres."""
+    return count_modes(_draws(model, POINTS), *data.modes)[figure]
+
+
+_DIGITS: dict[str, Any] = {}
+
+
+def _stacked(model: Any, data: Any, figure: str = "modes") -> Estimate:
+    """Whole labels of stacked digits among samples, read channel by channel by one classifier for all models."""
+    if data.name not in _DIGITS:
+        known = [(split.x[:STACKED_ROWS], split.label[:STACKED_ROWS]) for split in (data.train, data.test)]
+        _DIGITS[data.name] = train_channel_features(*known[0], data.channel_classes, valid=known[1], seed=SEED)
+    classes = _DIGITS[data.name].probabilities(_draws(model, STACKED)).argmax(1)
+    return count_classes(classes, data.class_counts)[figure]
+
+
 _JUDGES: dict[str, Judge] = {}
 
 
@@ -92,5 +118,9 @@ FIGURES: dict[str, tuple[str, str, Callable[[Any, Any], Estimate]]] = {
     "frechet": (f"Fréchet distance of {SAMPLES:,} decoded draws of the prior", "lower", _frechet),
     "reconstruction": ("reconstruction error ‖x − x̂‖² of test pictures", "lower", _reconstruction),
     "sharpness": (f"sharpness of {SAMPLES:,} decoded draws of the prior", "higher", lambda m, d: sharpness(_decoded(m))),
+    "modes": (f"modes captured by {POINTS:,} samples", "higher", _modes),
+    "near-modes": ("share of samples within 3 σ of a mode", "higher", lambda m, d: _modes(m, d, "high_quality")),
+    "stacked-modes": (f"modes reached by {STACKED:,} samples, of 1,000", "higher", _stacked),
+    "stacked-kl": ("KL(modes of samples ‖ uniform)", "lower", lambda m, d: _stacked(m, d, "kl")),
     "probe": ("test accuracy of a linear probe on codes", "higher", _probe),
 }

@@ -19,6 +19,7 @@ from torch.distributions import constraints
 
 import pofx
 from figures import CODES, FIGURES, SEED, log_likelihood
+from pofx.building import settings_for
 from pofx.comparison import machine
 from pofx.data import Split
 from pofx.metrics import Estimate, mean_estimate
@@ -83,7 +84,8 @@ def choose(row: Row, data: pofx.Data, folder: Path, seed: int = SEED) -> tuple[B
     best, seconds = Best(), 0.0
     for number, candidate in enumerate(row.candidates):
         arguments = {k: v for k, v in candidate.items() if k not in pofx.Settings.names() or k == "learning_rate"}
-        settings = {"seed": seed, "snapshots": 0, **{k: v for k, v in candidate.items() if k not in arguments}}
+        settings = settings_for(row.model, data) if row.preset else {}
+        settings |= {"seed": seed, "snapshots": 0, **{k: v for k, v in candidate.items() if k not in arguments}}
         console.print(f"{row.id}: candidate {number + 1} of {len(row.candidates)}: {candidate}")
         model = pofx.build_for(row.model, data, seed, **arguments)
         run = pofx.fit(model, data, folder / str(number), progress=not row.folds, **settings)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from latent_rows import LATENT
+from mode_rows import ADVERSARIAL_MODES
 from row import MEMORY, Row
 
 NADE_2011 = {
@@ -193,4 +194,4 @@ RNADE = [
     for family, figure in zip(("gaussian", "laplace"), figures, strict=True)
 ]
 
-ROWS = [*TABLES, *NADE, *WINDOW, *MNIST, *EONADE, *MADE, *PIXELS, *RNADE, *LATENT]
+ROWS = [*TABLES, *NADE, *WINDOW, *MNIST, *EONADE, *MADE, *PIXELS, *RNADE, *LATENT, *ADVERSARIAL_MODES]

@@ -13,6 +13,7 @@ class Row:
     `figure` is what is measured, a name of `figures.FIGURES`. `scored` are arguments that change between training and scoring,
     and `run` the row whose training is used. With `folds` the table's rows are tested in so many folds, its columns
     standardised, those in `drop` left out. With `seeds` the one candidate is trained so often, and data are drawn anew.
+    With `preset` training has the settings of the model's preset for these data, where a candidate says nothing else.
     """
 
     id: str
@@ -28,3 +29,4 @@ class Row:
     folds: int = 0
     drop: tuple[str, ...] = ()
     seeds: int = 1
+    preset: bool = False

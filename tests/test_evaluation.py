@@ -9,6 +9,7 @@ import pofx
 from pofx.building import settings_for
 from pofx.core import ConfigError
 from pofx.evaluation import Judge
+from pofx.metrics import inception_features
 from pofx.scoring import score_rows
 from pofx.specs import parse_assignments, parse_specs, split_settings
 
@@ -87,6 +88,61 @@ def test_modes_are_counted_on_drawn_mixtures():
     figures = Judge(rings).judge(pofx.build_for("gan", rings)).figures
     assert figures["modes"]["of"] == 8
     assert figures["modes"]["high_quality"]["n"] == 600
+
+
+def test_classes_are_counted_and_pictures_compared_where_events_are_pictures(digits, judge):
+    figures = judge.judge(trained("nade", digits, epochs=1, model={"hidden": 8})).figures
+    assert figures["modes"]["of"] == 10
+    assert figures["modes"]["kind"] == "classes"
+    assert figures["sliced_wasserstein"]["by_level"].keys() == {"8"}
+    assert figures["copies"]["n"] == 597
+    real = judge.describe()["real"]
+    assert real["sliced_wasserstein"]["value"] < figures["sliced_wasserstein"]["value"]
+    assert real["modes"]["captured"] == 10
+    assert real["kernel"]["value"] < figures["kernel"]["value"]
+
+
+def test_a_model_that_gives_back_its_training_events_is_found_out(digits, judge):
+    class Copier(pofx.models.GAN):
+        def sample(self, n, condition=None, generator=None):
+            return digits.train.x[torch.randint(len(digits.train), (n,), generator=generator)]
+
+    judgement = judge.judge(Copier((1, 8, 8), output="binary"))
+    assert judgement.figures["copies"]["value"] > 0.9  # all but those that are in the training split twice
+    assert judge.describe()["real"]["copies"]["value"] < 0.05
+    first = judgement.copies.rows[0]
+    assert torch.equal(first[0], first[1])
+
+
+def test_samples_may_be_compared_in_any_features():
+    rings = pofx.load_data("rings", n=300)
+    own = Judge(rings, features=lambda x: x[:, :1])
+    assert torch.equal(own.real_features, own.held_out[:, :1])
+    assert own.describe()["features"] == "Features by the function <lambda>."
+    assert own.describe()["classifier"] == "The two coordinates themselves."
+    with pytest.raises(ConfigError, match=r"gives \(n, f\) for n events, got \(90,\)"):
+        Judge(rings, features=lambda x: x[:, 0])
+
+
+def test_inception_without_its_weights_is_a_sentence(tmp_path):
+    with pytest.raises(ConfigError, match=r"need the weights of Inception-v3, and .*nowhere\.pth is not there"):
+        inception_features(tmp_path / "nowhere.pth")
+
+
+def test_inception_is_given_eight_bits_and_three_channels(monkeypatch, tmp_path):
+    class Network(torch.nn.Module):
+        def __init__(self, name, features, path):
+            super().__init__()
+            assert (name, features, path) == ("inception-v3-compat", ["2048"], str(tmp_path / "w.pth"))
+
+        def forward(self, x):
+            assert x.dtype == torch.uint8
+            return x.flatten(1).float()
+
+    monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", Network)
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    found = inception_features(tmp_path / "w.pth").features(torch.tensor([[[[0.0, 0.5, 1.2]]]]))
+    assert found.tolist() == [[0, 128, 255] * 3]
 
 
 def test_columns_of_scores(digits):

@@ -23,8 +23,8 @@ BELOW = {
     "report": {"core", "data", "metrics"},
 }
 JUDGING = {
-    "building", "evaluation", "factors", "generation", "export", "specs", "drawing", "completion", "integrand", "marginal", "likelihood",
-    "latents", "strips",
+    "building", "evaluation", "factors", "generation", "export", "specs", "drawing", "completion", "integrand", "marginal",
+    "likelihood", "latents", "strips",
 }  # fmt: skip
 FOUR = {*BELOW, "scoring", *JUDGING}
 COMMANDS = {"sampling", "estimating", "exploring"}

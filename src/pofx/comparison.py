@@ -19,7 +19,7 @@ from .evaluation import Judge, Judgement
 from .metrics import map2d
 from .report import Game, Pictures, game_of, write_report
 from .specs import Spec, split_settings
-from .training import Settings, fit
+from .training import Run, Settings, fit
 from .training.checkpoint import write_json
 
 DISCRETE_MODELS = ("independent", "markov", "autoregressive", "nade", "vae", "gan")
@@ -63,24 +63,20 @@ def compare(
         "machine": machine(), "data": {**judge.describe(), "support": describe_support(data.support)}, "models": {},
     }  # fmt: skip
     judgements: dict[str, Judgement] = {}
-    curves: dict[str, list[tuple[float, float]]] = {}
-    games: dict[str, Game] = {}
+    runs: dict[str, Run] = {}
     for name, given in specs:
         label = _label(name, given)
         arguments, own = split_settings(name, given, Settings.names())
         model = build_for(name, data, own.get("seed", seed), **arguments)
         chosen = {"seed": seed, **settings_for(name, data), **settings, **own}
-        run = fit(model, data, out / "models" / _file_name(label), overwrite=overwrite, progress=progress, **chosen)
+        runs[label] = run = fit(
+            model, data, out / "models" / _file_name(label), overwrite=overwrite, progress=progress, **chosen
+        )
         say(f"Judging {label} …")
         judgements[label] = judge.judge(model)
-        report["models"][label] = {**judgements[label].figures, "train_seconds": run.seconds}
-        curves[label] = _curve(run.record)
-        if run.warnings:
-            report["models"][label]["warnings"] = run.warnings
-        if game := game_of(run.record, run.warnings, run.directory / "samples" if run.directory else None):
-            games[label] = game
+        report["models"][label] = {**judgements[label].figures, "train_seconds": run.seconds, "warnings": run.warnings}
     write_json(out / "report.json", report)
-    write_report(report, _pictures(data, judge, judgements, curves), out / "report.html", games)
+    write_report(report, _pictures(data, judge, judgements, runs), out / "report.html", _games(runs))
     return Comparison(report, out / "report.html")
 
 
@@ -100,9 +96,12 @@ def machine() -> str:
     return f"{processor}, {torch.get_num_threads()} threads{accelerator}, torch {torch.__version__}"
 
 
-def _pictures(
-    data: Data, judge: Judge, judgements: dict[str, Judgement], curves: dict[str, list[tuple[float, float]]]
-) -> Pictures:
+def _games(runs: dict[str, Run]) -> dict[str, Game]:
+    found = {k: game_of(r.record, r.warnings, r.directory / "samples" if r.directory else None) for k, r in runs.items()}
+    return {label: game for label, game in found.items() if game}
+
+
+def _pictures(data: Data, judge: Judge, judgements: dict[str, Judgement], runs: dict[str, Run]) -> Pictures:
     ranked: dict[str, Tensor] = {
         label: judge.test.x[j.log_likelihood.argsort(descending=True)]
         for label, j in judgements.items()
@@ -116,7 +115,7 @@ def _pictures(
         unlikely={k: x[-EXTREMES:].flip(0) for k, x in ranked.items()},
         maps={k: (map2d(j.codes), judge.test.label) for k, j in judgements.items() if j.codes is not None},
         label_names=data.label_names,
-        curves={k: curve for k, curve in curves.items() if curve},
+        curves={k: curve for k, run in runs.items() if (curve := _curve(run.record))},
         copies={k: j.copies.rows for k, j in judgements.items() if j.copies is not None},
         column_names=data.column_names,
     )

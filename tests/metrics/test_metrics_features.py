@@ -117,7 +117,7 @@ def test_stacked_digits_are_classified_channel_by_channel():
     order = torch.randint(1200, (3, 800), generator=torch.Generator().manual_seed(0))
     stacked = torch.cat([x[rows] for rows in order], 1)
     places = (label[order] * torch.tensor([[100], [10], [1]])).sum(0)
-    extractor = train_channel_features(stacked, places, 10, (stacked[:100], places[:100]), most_examples=80 * features.BATCH)
+    extractor = train_channel_features(stacked, places, 10, (stacked[:100], places[:100]), most_examples=40 * features.BATCH)
     assert extractor.features(stacked[:5]).shape == (5, 3 * features.WIDTH)
     chances = extractor.probabilities(stacked[:100])
     assert torch.allclose(chances.sum(1), torch.ones(100), atol=1e-5)

@@ -1,6 +1,7 @@
 """The page and the terminal table of a comparison, of a made-up report whose winners are known."""
 
 import copy
+import math
 import re
 from html import unescape
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from pofx.report import Pictures, summary_table, winners, write_report
+from pofx.data.pictures import save_grid
+from pofx.report import Pictures, game_of, summary_table, winners, write_report
 
 NO_DENSITY = "gan has no log_prob: its density is implicit, it can only be sampled."
 NO_CODES = "markov has no encode. Models with features: nade, vae."
@@ -237,3 +239,51 @@ def test_the_terminal_table_fits_and_has_the_same_marks(report, width):
     assert "≥−16.5" in text
     assert "…" not in text
     assert all(name in text for name in (*report["models"], "real data"))
+
+
+def record(*accuracies):
+    lines = [
+        {"step": 50 * i, "examples_seen": 5000 * i, "discriminator/accuracy_real": a, "discriminator/accuracy_fake": a,
+         "discriminator/jsd": 0.3, "discriminator/gradient_norm": 1.0, "generator/gradient_norm": 100.0}
+        for i, a in enumerate(accuracies, start=1)
+    ]  # fmt: skip
+    return [*lines, {"step": 100, "examples_seen": 10_000, "classes/of": 10, "classes/reached": 7.0, "classes/kl": 0.5}]
+
+
+def test_a_game_is_told_from_its_record(tmp_path):
+    for step in (50, 100):
+        save_grid(torch.rand(4, 1, 8, 8), tmp_path / f"step-{step:06}.png")
+    game = game_of(record(0.6, 0.9), ["At step 100 something is odd."], tmp_path)
+    assert game.accuracies["accuracy on data"] == [(5000.0, 0.6), (10_000.0, 0.9)]
+    assert game.accuracies["implied JSD / ln 2"][0][1] == pytest.approx(0.3 / math.log(2))
+    assert game.gradients["generator"] == [(5000.0, 100.0), (10_000.0, 100.0)]
+    assert (game.modes, game.of, game.kind) == ([(10_000, 7.0)], 10, "classes")
+    assert [caption for caption, _ in game.pictures] == ["step 50", "step 100"]
+    assert game_of([{"step": 1, "examples_seen": 5, "model/loss": 1.0}], [], None) is None
+
+
+def test_pictures_at_the_end_of_stages_come_first(tmp_path):
+    for name in ("step-000010.png", "step-000020-4px.png", "step-000030.png", "step-000040-8px.png"):
+        save_grid(torch.rand(1, 1, 8, 8), tmp_path / name)
+    assert [caption for caption, _ in game_of(record(0.5), [], tmp_path).pictures] == ["step 20, 4px", "step 40, 8px"]
+
+
+def test_long_records_are_averaged(tmp_path):
+    curve = game_of(record(*[0.4, 0.8] * 60), [], None).accuracies["accuracy on data"]
+    assert len(curve) == 60
+    assert all(value == pytest.approx(0.6) for _, value in curve)
+
+
+def test_the_page_shows_games_copies_and_figures_of_pictures(report, pictures, tmp_path):
+    for model in report["models"].values():
+        model |= {"ms_ssim": estimate(0.31, 0.01), "sliced_wasserstein": estimate(20.5, None), "copies": estimate(0.0, 0.0)}
+        model["modes"] = {"captured": 9, "of": 10, "kind": "classes", "n": 597, "kl": 0.05}
+    report["data"]["real"] |= {"modes": {"captured": 10, "of": 10, "kind": "classes", "n": 597, "kl": 0.01}}
+    pictures.copies["gan"] = torch.rand(3, 6, 1, 8, 8)
+    write_report(report, pictures, tmp_path / "a.html", {"gan": game_of(record(0.6, 0.9), ["At step 100 <odd>."], None)})
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    for words in ("The game", "At step 100 &lt;odd&gt;.", "Copies", "MS-SSIM", "Sliced W.", "9/10", "10/10"):
+        assert words in page
+    assert "capture 9 of 10 classes." in " ".join(winners(report))
+    write_report(report, pictures, tmp_path / "b.html")
+    assert "The game" not in (tmp_path / "b.html").read_text(encoding="utf-8")

@@ -191,7 +191,7 @@ def save_animation(pictures: Sequence[Path], path: str | Path, seconds: float = 
         for file in files:
             with Image.open(file) as picture:
                 small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-            frames.append(small.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+            frames.append(small.quantize(96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
         times = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
         frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
         if Path(path).stat().st_size <= most_bytes or wide >= width:

@@ -121,7 +121,7 @@ def _reduced(file: Path, side: int = 320, colours: int = 64) -> bytes:
         small = picture.convert("RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     data = BytesIO()
-    small.quantize(colours, dither=Image.Dither.NONE).save(data, format="PNG", optimize=True)
+    small.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(data, format="PNG", optimize=True)
     return data.getvalue()
 
 

@@ -18,12 +18,12 @@ class Monitor:
     """Reads the record of a run as it is written and says, once each, what has gone wrong between its players.
 
     A discriminator logs `accuracy_real` and `accuracy_fake` (or `accuracy_pair`) and, where its loss is logistic, `jsd`, the
-    Jensen-Shannon divergence that its values imply, 0 to ln 2. Over the last 1,000 steps it has *won* where it is right of 97
-    % and more and the divergence is above 0.9 ln 2: the generator then learns little, for D is close to 1 at data and to 0 at
+    Jensen-Shannon divergence that its values imply, 0 to ln 2. Over the last 1,000 steps it has *won* where it is right of more
+    than 97 % and the divergence is above 0.9 ln 2: the generator then learns little, for D is close to 1 at data and to 0 at
     samples. It has *collapsed* where it is right by chance at most and its loss says that it is sure of nothing. It
     *oscillates* where it calls everything data for a while, then nothing. A critic that is right of nearly all pairs has not
     won: it is meant to be, and its slope is what the generator learns from. Counts of `training.modes` say where more than a
-    tenth of the modes is *missing* in the last quarter of training, or more than a fifth, and more than one, is *lost*:
+    tenth of the modes is *missing* in the last quarter of training, or more than 30 %, and more than one, is *lost*:
     reached before and not in two counts in a row.
     """
 
@@ -66,7 +66,7 @@ class Monitor:
             now, of = figures[f"{kind}/reached"], figures[f"{kind}/of"]
             near = figures.get(f"{kind}/high_quality", 1.0)
             most = self._most[kind] = max(now if near >= 0.5 else 0.0, self._most.get(kind, 0.0))
-            self._below[kind] = self._below.get(kind, 0) + 1 if most - now > max(1, 0.2 * of) else 0
+            self._below[kind] = self._below.get(kind, 0) + 1 if most - now > max(1, 0.3 * of) else 0
             reach = f"samples reach {now:.0f} of {of:.0f} {kind}"
             reach += f", and {near:.0%} of them lie on one" if near < 0.5 else ""
             if self._below[kind] >= 2:
