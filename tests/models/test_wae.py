@@ -63,7 +63,7 @@ def changed(model, before):
 def test_the_players_and_their_parts():
     for penalty in ("mmd", "sliced"):
         assert [p.name for p in small(penalty=penalty).players()] == ["autoencoder"]
-    assert [p.name for p in small(penalty="gan").players()] == ["discriminator", "autoencoder"]
+    assert [p.name for p in small(penalty="gan").players()] == ["autoencoder", "discriminator"]
     assert [p.name for p in small(penalty="gan", joint=False).players()] == ["autoencoder", "discriminator", "encoder"]
     for penalty in ("mmd", "sliced"):
         assert not any("discriminator" in name for name, _ in small(penalty=penalty).named_parameters())

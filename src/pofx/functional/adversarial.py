@@ -101,3 +101,8 @@ def figures(loss: str, real: Tensor, fake: Tensor) -> Terms:
     if loss in LOGISTIC:
         found["jsd"] = (math.log(4) - discriminator_real_loss(real) - discriminator_fake_loss(fake)) / 2
     return found
+
+
+def verdicts(real: Tensor, fake: Tensor) -> Terms:
+    """What a logistic discriminator minimises, of its logits on data and on generated events, and its figures."""
+    return _logistic(real, fake) | figures("non-saturating", real, fake)

@@ -25,7 +25,7 @@ from ..core import (
     output_for,
     support_of,
 )
-from ..functional.adversarial import discriminator_fake_loss, discriminator_real_loss, non_saturating_loss
+from ..functional.adversarial import non_saturating_loss, verdicts
 from ..functional.likelihoods import bernoulli_log_prob
 from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
 from ..nn.conditions import one_hot_labels
@@ -35,15 +35,17 @@ from ..nn.stochastic import StochasticEncoder
 from ..nn.supervision import check_supervision, labels_of, one_hot, rows_without_label
 
 BETAS = (0.5, 0.999)  # of Adam in the adversarial phases: less momentum, as in GANs
+NOTHING = (None, torch.empty(0), torch.empty(0))
 
 
 class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomalies):
     """An autoencoder whose codes, over all data, are matched to a prior p(z) by a discriminator that sees codes only.
 
-    Each step has phases with optimisers of their own. Reconstruction: encoder and decoder minimise ½‖x − x̂‖² (cross-entropy
-    where x is binary). Regularisation: the discriminator maximises E_p(z)[ln D(z)] + E_x[ln(1 − D(z(x)))], then the encoder
-    alone maximises E_x[ln D(z(x))]. Classification (`supervision="classes"`): the encoder minimises the cross-entropy of
-    q(y | x) on labelled rows. There is no density: the model can be sampled, x = decoder(z) with z ~ p(z), not scored.
+    Each step has phases with optimisers of their own, the first two on the same codes. Reconstruction: encoder and decoder
+    minimise ½‖x − x̂‖² (cross-entropy where x is binary). Regularisation: the discriminator maximises E_p(z)[ln D(z)] +
+    E_x[ln(1 − D(z(x)))], then the encoder alone maximises E_x[ln D(z(x))]. Classification (`supervision="classes"`): the
+    encoder minimises the cross-entropy of q(y | x) on labelled rows. There is no density: the model can be sampled,
+    x = decoder(z) with z ~ p(z), not scored.
 
     `latent` is the width of z; `hidden`, `network`, `activation` are those of `nn.autoencoder`. `output`: unit ([0, 1]),
     binary or real. `encoder`: deterministic, z = f(x); gaussian, z = μ(x) + σ(x) ε; universal, z = f(x, η) with `noise`
@@ -105,6 +107,7 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         self.decoder = Decoder(self.joined + latent, hidden, self.event_shape, network, activation)
         told = self.prior.classes + 1 if supervision == "prior" else 0  # labels, and "not known"
         self.discriminator = mlp([latent + told, *discriminator_hidden, 1])
+        self._drawn: tuple[Batch | None, Tensor, Tensor] = NOTHING
         if self.categories:
             self.category_discriminator = mlp([self.categories, *discriminator_hidden, 1])
 
@@ -138,21 +141,22 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
                 raise ConfigError("supervision='style' needs the label of every row: use 'classes', or labels for all.")
             x, y = batch.x, one_hot(label, self.joined, batch.x)
         logits, z = self._draw_codes(x, update=True)
+        self._drawn = (batch, logits.detach(), z.detach())
         output = self.decoder(torch.cat([y if self.supervision == "style" else logits.softmax(1), z], 1))
         return {"reconstruction": self._error(x, output).mean()}
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
         x, label = self._regularised(batch)
-        with torch.no_grad():
-            logits, z = self._draw_codes(x)
-        terms = {
-            "real": discriminator_real_loss(self.discriminate(self._draw_prior(len(x), label), label)),
-            "fake": discriminator_fake_loss(self.discriminate(z, label)),
-        }
+        drawn, logits, z = self._drawn
+        if drawn is not batch or self.supervision == "prior":  # whose codes are of more rows than were reconstructed
+            with torch.no_grad():
+                logits, z = self._draw_codes(x)
+        self._drawn = NOTHING
+        terms = verdicts(self.discriminate(self._draw_prior(len(x), label), label), self.discriminate(z, label))
         if self.categories:
             y = one_hot(torch.randint(self.categories, (len(x),), device=x.device), self.categories, z)
-            terms["category_real"] = discriminator_real_loss(self.category_discriminator(y))
-            terms["category_fake"] = discriminator_fake_loss(self.category_discriminator(logits.softmax(1)))
+            both = verdicts(self.category_discriminator(y), self.category_discriminator(logits.softmax(1)))
+            terms |= {f"category_{name}": value for name, value in both.items()}
         return terms
 
     def _encoder_loss(self, batch: Batch) -> dict[str, Tensor]:

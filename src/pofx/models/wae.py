@@ -24,7 +24,7 @@ from ..core import (
     suggest,
     support_of,
 )
-from ..functional.adversarial import discriminator_fake_loss, discriminator_real_loss, non_saturating_loss
+from ..functional.adversarial import non_saturating_loss, verdicts
 from ..functional.divergences import ESTIMATORS, mmd, sliced_wasserstein
 from ..functional.likelihoods import bernoulli_log_prob
 from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
@@ -57,7 +57,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
     binary or real. `encoder`: deterministic, z = f(x), or gaussian, z = μ(x) + σ(x) ε. `prior`: gaussian (of `prior_std`),
     mixture or swiss_roll (in the plane), uniform, or whatever `nn.priors.sampled_prior` takes.
 
-    With "gan" encoder and decoder move jointly, after the discriminator, on c − λ ln D(z). With `joint=False` they take the
+    With "gan" encoder and decoder move jointly, before the discriminator, on c − λ ln D(z). With `joint=False` they take the
     turns of an adversarial autoencoder: encoder and decoder on c, the discriminator, the encoder on −λ ln D(z). With
     `prior_trick` the discriminator's logit is its network's output plus ln p(z), so that the network need learn −ln q(z) alone.
 
@@ -112,6 +112,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         shape = self.event_shape
         self.encoder = StochasticEncoder(shape, hidden, latent, encoder, network=network, activation=activation)
         self.decoder = Decoder(latent, hidden, shape, network, activation)
+        self._drawn: tuple[Batch | None, Tensor] = (None, torch.empty(0))
         if penalty == "gan":
             self.discriminator = mlp([latent, *discriminator_hidden, 1])
         if penalty == "mmd":  # saved with the weights, as the samples of a prior of the user's own are
@@ -156,11 +157,13 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         judge = list(self.discriminator.parameters())
         discriminator = Player("discriminator", judge, self._discriminator_loss, optimizer=adversarial)
         if self.joint:
-            return [discriminator, autoencoder]
+            return [autoencoder, discriminator]
         return [autoencoder, discriminator, Player("encoder", encoder, self._encoder_loss, optimizer=adversarial)]
 
     def _autoencoder_loss(self, batch: Batch) -> dict[str, Tensor]:
         z = self.encoder.draw(batch.x)[1]
+        if self.penalty == "gan":
+            self._drawn = (batch, z.detach())
         terms = {"cost": self.cost_scale * self._error(batch.x, self.decoder(z)).mean()}
         return terms | {"penalty": self.weight * self._divergence(z)} if self.joint else terms
 
@@ -174,12 +177,12 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         return sliced_wasserstein(z, prior_samples, self.directions)
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
-        with torch.no_grad():
-            z = self.encoder.draw(batch.x)[1]
-        return {
-            "real": discriminator_real_loss(self.discriminate(self.prior.sample(len(z)))),
-            "fake": discriminator_fake_loss(self.discriminate(z)),
-        }
+        drawn, z = self._drawn
+        if drawn is not batch:
+            with torch.no_grad():
+                z = self.encoder.draw(batch.x)[1]
+        self._drawn = (None, z)
+        return verdicts(self.discriminate(self.prior.sample(len(z))), self.discriminate(z))
 
     def _encoder_loss(self, batch: Batch) -> dict[str, Tensor]:
         return {"penalty": self.weight * self._divergence(self.encoder.draw(batch.x)[1])}

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import mean
 
 from torch import Tensor
@@ -62,7 +63,7 @@ def _oscillates(lines: list[Figures]) -> bool:
     if "accuracy_real" not in lines[0]:
         return False
     lean = [line["accuracy_real"] - line["accuracy_fake"] for line in lines]  # 1: calls all data, −1: calls nothing data
-    turns = sum(a * b < 0 for a, b in zip(lean, lean[1:], strict=False))
+    turns = sum(a * b < 0 for a, b in pairwise(lean))
     return turns >= 3 and mean(map(abs, lean)) > 0.5
 
 
