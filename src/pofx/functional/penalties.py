@@ -32,8 +32,8 @@ def squared_slope(score: Tensor, x: Tensor) -> Tensor:
     """‖∂ score_i / ∂ x_i‖² of each row, (n,), itself differentiable; score (n,) is a graph of x (n, ...).
 
     >>> x = torch.ones(2, 3, requires_grad=True)
-    >>> squared_slope((2 * x).sum(1), x)
-    tensor([12., 12.], grad_fn=<SumBackward1>)
+    >>> squared_slope((2 * x).sum(1), x).detach()
+    tensor([12., 12.])
     """
     (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1)
