@@ -11,6 +11,7 @@ from torch.distributions import constraints
 from pofx.building import build, load
 from pofx.core import Batch, CapabilityError, ConfigError, DataError, LevelGrid, density
 from pofx.data import load_data
+from pofx.functional.adversarial import discriminator_fake_loss
 from pofx.metrics import cluster_labels, clustering_error, mmd_test
 from pofx.models import AAE
 from pofx.training import fit, save
@@ -488,3 +489,18 @@ def test_without_a_told_label_labels_change_nothing_that_the_decoder_does():
     told = model_of("classes")
     code = told.encode(x)
     assert torch.equal(told.reconstruct(x, torch.ones(12).long()), told.decode(code[:, 3:], torch.ones(12).long()))
+
+
+@pytest.mark.parametrize(("supervision", "passes"), [("none", 1), ("prior", 2)])
+def test_the_discriminator_sees_the_codes_of_the_reconstruction(supervision, passes):
+    torch.manual_seed(0)
+    model = AAE((1, 4, 4), latent=2, hidden=(8,), prior="mixture", supervision=supervision).double()
+    label = torch.tensor([0, 1, 2, -1, -1, -1])
+    batch, seen, draw = Batch(torch.rand(6, 1, 4, 4).double(), label=label), [], model.encoder.draw
+    model.encoder.draw = lambda *a, **k: seen.append(draw(*a, **k)) or seen[-1]
+    players = {p.name: p for p in model.players()}
+    players["autoencoder"].loss(batch)
+    terms = players["discriminator"].loss(batch)
+    assert len(seen) == passes  # told labels it sees all rows, of which only those without one are reconstructed
+    told = label if supervision == "prior" else None
+    torch.testing.assert_close(terms["fake"], discriminator_fake_loss(model.discriminate(seen[-1][1], told)))

@@ -11,6 +11,7 @@ from torch.distributions import constraints
 
 from pofx.building import build, load
 from pofx.core import Batch, CapabilityError, ConfigError, DataError, density
+from pofx.functional.adversarial import discriminator_fake_loss
 from pofx.functional.divergences import SCALES, mmd, plain_mmd, sliced_wasserstein
 from pofx.models import AAE, WAE
 from pofx.training import save
@@ -373,3 +374,16 @@ def test_calls_that_make_no_sense_are_refused_with_a_sentence():
 
 def test_the_kernels_are_those_of_the_paper():
     assert SCALES == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_discriminator_sees_the_codes_of_the_reconstruction(joint):
+    model = small(penalty="gan", joint=joint)
+    batch, passes, draw = Batch(torch.rand(6, 1, 4, 4).double()), [], model.encoder.draw
+    model.encoder.draw = lambda *a, **k: passes.append(draw(*a, **k)) or passes[-1]
+    player(model, "autoencoder").loss(batch)
+    terms = player(model, "discriminator").loss(batch)
+    assert len(passes) == 1
+    torch.testing.assert_close(terms["fake"], discriminator_fake_loss(model.discriminate(passes[0][1])))
+    player(model, "discriminator").loss(batch)  # nothing is left of them: they are made anew
+    assert len(passes) == 2

@@ -40,6 +40,17 @@ def test_a_rate_for_each_player(duel, eight):
     assert model.right.tolist() == pytest.approx([0.4, 0.4])  # 2 − 0.5 · (2 · 2 − 0.8)
 
 
+def test_a_game_records_the_norm_of_each_gradient_on_logged_steps(duel, eight):
+    record = fit(duel(), eight, steps=2, log_every=2, progress=False, learning_rate=0.0).record
+    assert record[-1]["left/gradient_norm"] == pytest.approx(math.sqrt(8))  # of 2 · 1 twice
+    assert record[-1]["right/gradient_norm"] == pytest.approx(math.sqrt(18))  # of 2 · 2 − 1 twice
+
+
+def test_one_player_alone_has_no_norm_on_record(walker, eight):
+    record = fit(walker(), eight, steps=2, log_every=1, progress=False).record
+    assert not any("gradient_norm" in name for line in record for name in line)
+
+
 def test_an_unknown_player_is_named(duel, eight):
     with pytest.raises(ConfigError, match="learning_rate names 'middle', but the players of duel are left, right"):
         fit(duel(), eight, steps=1, learning_rate={"middle": 0.5}, progress=False)

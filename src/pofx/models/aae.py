@@ -29,13 +29,13 @@ from ..functional.adversarial import non_saturating_loss, verdicts
 from ..functional.likelihoods import bernoulli_log_prob
 from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
 from ..nn.conditions import one_hot_labels
+from ..nn.kept import Kept
 from ..nn.mlp import mlp
 from ..nn.priors import sampled_prior
 from ..nn.stochastic import StochasticEncoder
 from ..nn.supervision import check_supervision, labels_of, one_hot, rows_without_label
 
 BETAS = (0.5, 0.999)  # of Adam in the adversarial phases: less momentum, as in GANs
-NOTHING = (None, torch.empty(0), torch.empty(0))
 
 
 class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomalies):
@@ -107,7 +107,7 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         self.decoder = Decoder(self.joined + latent, hidden, self.event_shape, network, activation)
         told = self.prior.classes + 1 if supervision == "prior" else 0  # labels, and "not known"
         self.discriminator = mlp([latent + told, *discriminator_hidden, 1])
-        self._drawn: tuple[Batch | None, Tensor, Tensor] = NOTHING
+        self.kept = Kept()
         if self.categories:
             self.category_discriminator = mlp([self.categories, *discriminator_hidden, 1])
 
@@ -141,17 +141,18 @@ class AAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
                 raise ConfigError("supervision='style' needs the label of every row: use 'classes', or labels for all.")
             x, y = batch.x, one_hot(label, self.joined, batch.x)
         logits, z = self._draw_codes(x, update=True)
-        self._drawn = (batch, logits.detach(), z.detach())
+        if self.supervision != "prior":  # there the discriminator sees more rows than are reconstructed
+            self.kept.keep(batch, logits, z)
         output = self.decoder(torch.cat([y if self.supervision == "style" else logits.softmax(1), z], 1))
         return {"reconstruction": self._error(x, output).mean()}
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
         x, label = self._regularised(batch)
-        drawn, logits, z = self._drawn
-        if drawn is not batch or self.supervision == "prior":  # whose codes are of more rows than were reconstructed
+        if codes := self.kept.take(batch):
+            logits, z = codes
+        else:
             with torch.no_grad():
                 logits, z = self._draw_codes(x)
-        self._drawn = NOTHING
         terms = verdicts(self.discriminate(self._draw_prior(len(x), label), label), self.discriminate(z, label))
         if self.categories:
             y = one_hot(torch.randint(self.categories, (len(x),), device=x.device), self.categories, z)

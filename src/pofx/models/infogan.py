@@ -129,7 +129,7 @@ class InfoGAN(AdversarialModel, Encodes):
 
     def _generator_loss(self, batch: Batch) -> dict[str, Tensor]:
         fake = self._fakes(len(batch))
-        self._shown = (batch, fake.detach())
+        self.kept.keep(batch, fake)
         features: list[Tensor] = []
         terms = self.game.generator_terms(self._watching(features), fake, batch.x)
         return terms | self._code_losses(features[0])[0]

@@ -150,7 +150,7 @@ class ProGAN(AdversarialModel):
                 "choose at least 2, or group=1 to do without."
             )
         fake = self._fakes(len(batch))
-        self._shown = (batch, fake.detach())
+        self.kept.keep(batch, fake)
         return self.game.generator_terms(self.judge, fake, self._reduced(batch.x))
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from ..functional.adversarial import non_saturating_loss, verdicts
 from ..functional.divergences import ESTIMATORS, mmd, sliced_wasserstein
 from ..functional.likelihoods import bernoulli_log_prob
 from ..nn.autoencoder import Decoder, check_autoencoder, codes_between, gradients_of
+from ..nn.kept import Kept
 from ..nn.mlp import mlp
 from ..nn.priors import DensityPrior, Gaussian, Uniform, sampled_prior
 from ..nn.sampled import Prior
@@ -112,7 +113,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         shape = self.event_shape
         self.encoder = StochasticEncoder(shape, hidden, latent, encoder, network=network, activation=activation)
         self.decoder = Decoder(latent, hidden, shape, network, activation)
-        self._drawn: tuple[Batch | None, Tensor] = (None, torch.empty(0))
+        self.kept = Kept()
         if penalty == "gan":
             self.discriminator = mlp([latent, *discriminator_hidden, 1])
         if penalty == "mmd":  # saved with the weights, as the samples of a prior of the user's own are
@@ -163,7 +164,7 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
     def _autoencoder_loss(self, batch: Batch) -> dict[str, Tensor]:
         z = self.encoder.draw(batch.x)[1]
         if self.penalty == "gan":
-            self._drawn = (batch, z.detach())
+            self.kept.keep(batch, z)
         terms = {"cost": self.cost_scale * self._error(batch.x, self.decoder(z)).mean()}
         return terms | {"penalty": self.weight * self._divergence(z)} if self.joint else terms
 
@@ -177,11 +178,9 @@ class WAE(GenerativeModel, Samples, Encodes, Decodes, Reconstructs, ScoresAnomal
         return sliced_wasserstein(z, prior_samples, self.directions)
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
-        drawn, z = self._drawn
-        if drawn is not batch:
-            with torch.no_grad():
-                z = self.encoder.draw(batch.x)[1]
-        self._drawn = (None, z)
+        codes = self.kept.take(batch)
+        with torch.no_grad():
+            z = codes[0] if codes else self.encoder.draw(batch.x)[1]
         return verdicts(self.discriminate(self.prior.sample(len(z))), self.discriminate(z))
 
     def _encoder_loss(self, batch: Batch) -> dict[str, Tensor]:

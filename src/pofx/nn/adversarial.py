@@ -25,6 +25,7 @@ from ..core import (
 from ..functional.adversarial import LOGISTIC
 from ..functional.game import Game
 from .autoencoder import gradients_of
+from .kept import Kept
 
 
 class AdversarialModel(GenerativeModel, Samples, Decodes, Discriminates):
@@ -63,7 +64,7 @@ class AdversarialModel(GenerativeModel, Samples, Decodes, Discriminates):
         self.output, self.support = output, support_of(output)
         self.rates = (learning_rate, learning_rate if discriminator_rate is None else discriminator_rate)
         self.betas, self.discriminator_steps = (float(betas[0]), float(betas[1])), discriminator_steps
-        self._shown: tuple[Batch | None, Tensor] = (None, torch.empty(0))
+        self.kept = Kept()
 
     @classmethod
     def configure_for(cls, event_shape: tuple[int, ...], support: Constraint) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class AdversarialModel(GenerativeModel, Samples, Decodes, Discriminates):
 
     def _generator_loss(self, batch: Batch) -> dict[str, Tensor]:
         fake = self._fakes(len(batch))
-        self._shown = (batch, fake.detach())
+        self.kept.keep(batch, fake)
         return self.game.generator_terms(self._judge_events, fake, batch.x)
 
     def _discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -96,10 +97,8 @@ class AdversarialModel(GenerativeModel, Samples, Decodes, Discriminates):
 
     def _fakes_beside(self, batch: Batch) -> Tensor:
         """The events that the generator has shown beside this batch, or new ones on a step on which it did not move."""
-        shown, fake = self._shown
-        self._shown = (None, torch.empty(0))
-        if shown is batch:
-            return fake
+        if shown := self.kept.take(batch):
+            return shown[0]
         with torch.no_grad():
             return self._fakes(len(batch))
 
